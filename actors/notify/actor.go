@@ -11,7 +11,6 @@
 package notify
 
 import (
-	"sync/atomic"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
@@ -105,9 +104,8 @@ type notify struct {
 	opts *Options
 	log  *zap.Logger
 
-	built map[string]destination.Built // of the present configuration
-	// known is built for scans and replays, which run beside the actor.
-	known    atomic.Pointer[map[string]destination.Built]
+	built    map[string]destination.Built // of the present configuration
+	known    known                        // built, for what runs beside the actor
 	children map[string]*child
 	health   *health
 
@@ -215,7 +213,7 @@ func (a *notify) configure(t *destination.Table) {
 		built[b.Instance.Name] = b
 	}
 	a.built = built
-	a.known.Store(&built) // never that of the field, which changes
+	a.known.set(built)
 	a.opts.Metrics.expect(t.Built())
 	a.health.configure(a.built)
 }

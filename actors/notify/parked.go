@@ -23,7 +23,7 @@ func (a *notify) command(ctx actor.Context, msg any) {
 	case messages.ReplayParked:
 		post := actorkit.Poster(ctx)
 		announce := func(n messages.NoticeHead) { post(noticeReplayed{n}) }
-		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, a.isConfigured, announce, msg) }) {
+		if !a.commands.Run(ctx, commandTimeout, func(c context.Context) any { return replay(c, o, a.known.has, announce, msg) }) {
 			actorkit.Reply(ctx, msg.ReplyTo, messages.ReplayParkedReply{Results: busy(msg.IDs), At: time.Now()})
 		}
 	case replayed:
@@ -43,13 +43,6 @@ func (a *notify) command(ctx actor.Context, msg any) {
 		}
 		actorkit.Reply(ctx, msg.replyTo, messages.DropParkedReply{Results: msg.results, At: time.Now()})
 	}
-}
-
-// isConfigured reports whether an instance is configured. It may be called on any
-// goroutine, and sees the configuration of that moment.
-func (a *notify) isConfigured(instance string) bool {
-	_, ok := (*a.known.Load())[instance]
-	return ok
 }
 
 // replayed is the outcome of a replay.

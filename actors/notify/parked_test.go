@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"butler/internal/destination"
 	"butler/internal/journal"
 	"butler/internal/outbox"
 	"butler/internal/outbox/outboxtest"
@@ -34,7 +35,7 @@ func TestParkUnconfigured_forgetsManyWindowsInSeveralCommits(t *testing.T) {
 			Windows: map[string]ratelimit.Window{fmt.Sprint(i): {}},
 		}, func([]messages.NoticeSettled, error) {})
 	}
-	_, err = parkUnconfigured(o, func(string) bool { return false }, time.Now(), func(messages.NoticeSettled) {})
+	_, err = parkUnconfigured(o, new(known).unless, time.Now(), func(messages.NoticeSettled) {})
 	if left := ledger.Len("window"); err != nil || left > 0 || ledger.changes > parkAtOnce {
 		t.Errorf("%d windows are left, and a commit made %d changes (%v); want none, and %d at most", left, ledger.changes, err, parkAtOnce)
 	}
@@ -50,7 +51,19 @@ func TestParkUnconfigured_leavesTheRestOfAnInstanceThatIsConfiguredAgain(t *test
 		d.Notices = append(d.Notices, messages.NoticeHead{ID: messages.NoticeID(fmt.Sprint(i)), Instance: "slack/back"})
 	}
 	o.Record(d, nil, func(error) {})
-	parked, err := parkUnconfigured(o, func(string) bool { return ledger.Len("parked") > 0 }, time.Now(), func(messages.NoticeSettled) {})
+	var configured known
+	unless := func(instance string, do func()) bool {
+		if ledger.Len("parked") > 0 {
+			configured.set(map[string]destination.Built{instance: {}})
+		}
+		return configured.unless(instance, func() {
+			do()
+			if configured.mu.TryLock() {
+				t.Error("a configuration can come into force while notices are parked")
+			}
+		})
+	}
+	parked, err := parkUnconfigured(o, unless, time.Now(), func(messages.NoticeSettled) {})
 	if waiting := o.Waiting(); err != nil || waiting != 2*parkAtOnce || parked["slack/back"] != parkAtOnce {
 		t.Errorf("%d wait and %v are parked (%v), want %d and %d", waiting, parked, err, 2*parkAtOnce, parkAtOnce)
 	}

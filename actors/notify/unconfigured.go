@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/asynkron/protoactor-go/actor"
 
 	"butler/internal/actorkit"
+	"butler/internal/destination"
 	"butler/internal/logx"
 	"butler/internal/outbox"
 	"butler/internal/trail"
@@ -72,9 +74,9 @@ func (a *notify) scan(ctx actor.Context) {
 	for instance := range a.children {
 		running[instance] = true
 	}
-	known := func(instance string) bool { return a.isConfigured(instance) || running[instance] }
+	unless := func(instance string, do func()) bool { return !running[instance] && a.known.unless(instance, do) }
 	started := a.scans.Run(ctx, scanTimeout, func(context.Context) any {
-		parked, err := parkUnconfigured(o, known, time.Now(), ended)
+		parked, err := parkUnconfigured(o, unless, time.Now(), ended)
 		return scanned{parked: parked, err: err}
 	})
 	if !started {
@@ -107,11 +109,44 @@ func (a *notify) scanEnded(ctx actor.Context, msg scanned) {
 	}
 }
 
+// known are the configured instances, for what runs beside the actor.
+type known struct {
+	mu    sync.RWMutex
+	built map[string]destination.Built // replaced, never changed
+}
+
+// set waits for one settlement of a scan at most (ADR 4).
+func (k *known) set(built map[string]destination.Built) {
+	k.mu.Lock()
+	k.built = built
+	k.mu.Unlock()
+}
+
+// has reports whether an instance is configured at this moment.
+func (k *known) has(instance string) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	_, ok := k.built[instance]
+	return ok
+}
+
+// unless calls do if an instance is not configured, and reports whether it has. No
+// configuration with that instance comes into force meanwhile.
+func (k *known) unless(instance string, do func()) bool {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	if _, ok := k.built[instance]; ok {
+		return false
+	}
+	do()
+	return true
+}
+
 // parkUnconfigured parks the notices of instances that are not configured, and
 // deletes their suppression windows. It returns the number of notices by instance, and
 // calls ended for each that is parked durably, on the ledger's goroutine. The error is
 // about instances whose notices could not be read.
-func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, now time.Time,
+func parkUnconfigured(o *outbox.Outbox, unless func(instance string, do func()) bool, now time.Time,
 	ended func(messages.NoticeSettled),
 ) (map[string]int, error) {
 	instances, err := o.Instances()
@@ -120,7 +155,7 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 	}
 	parked, unread := map[string]int{}, error(nil)
 	for instance := range instances {
-		if configured(instance) {
+		if !unless(instance, func() {}) {
 			continue
 		}
 		backlog, err := o.Load(instance)
@@ -149,19 +184,17 @@ func parkUnconfigured(o *outbox.Outbox, configured func(instance string) bool, n
 				}
 			})
 		}
-		// Before each commit once more: a delivery that has started meanwhile has loaded the rest.
+		// Each commit is made before a delivery can start that would load what it is about.
 		for chunk := range slices.Chunk(outcomes, parkAtOnce) {
-			if configured(instance) {
+			if !unless(instance, func() { settle(outbox.Settlement{Outcomes: chunk}) }) {
 				break
 			}
-			settle(outbox.Settlement{Outcomes: chunk})
 			parked[instance] += len(chunk)
 		}
 		for chunk := range slices.Chunk(slices.Collect(maps.Keys(backlog.Windows)), parkAtOnce) {
-			if configured(instance) {
+			if !unless(instance, func() { settle(outbox.Settlement{Forgotten: chunk}) }) {
 				break
 			}
-			settle(outbox.Settlement{Forgotten: chunk})
 		}
 	}
 	return parked, unread
