@@ -75,6 +75,11 @@ type cloudIntake struct {
 	running chan struct{}
 	spawned sync.Once
 	pid     *actor.PID
+	// calls are those of webhooks that its actor is to answer. Once it is replaced there
+	// are no further ones.
+	mu       sync.Mutex
+	replaced bool
+	calls    sync.WaitGroup
 	// forwarded handles the events of the broker, nil without one.
 	forwarded *inbound
 }
@@ -105,7 +110,7 @@ func (g *generation) buildCloud() error {
 		return fmt.Errorf("set up the tenant of Qlik Cloud (qlikSenseCloud.event.mqtt.tenant): %w", err)
 	}
 	g.cloud = in
-	p := g.add(part{name: cloudPart, actors: []supervisors.Child{g.cloudChild()}, components: []string{cloudComponent}})
+	p := g.add(part{name: cloudPart, actors: []supervisors.Child{g.cloudChild()}, components: []string{cloudComponent}, finishCalls: in.finishCalls})
 	p.closer.add(cloudPart, func(context.Context) error { in.client.Close(); return nil })
 	return in.buildForward(p)
 }
@@ -144,6 +149,35 @@ func (in *cloudIntake) actor(ctx context.Context) (*actor.PID, error) {
 		return in.pid, nil
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the actor: %w", errNoActor)
+	}
+}
+
+// enter reports whether a webhook may ask the actor; then leave has to be called.
+func (in *cloudIntake) enter() bool {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if !in.replaced {
+		in.calls.Add(1)
+	}
+	return !in.replaced
+}
+
+func (in *cloudIntake) leave() { in.calls.Done() }
+
+// finishCalls lets no further call in and waits for those under way: their questions
+// would be lost with the actor.
+func (in *cloudIntake) finishCalls(ctx context.Context) {
+	in.mu.Lock()
+	in.replaced = true
+	in.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		in.calls.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
 	}
 }
 
@@ -199,7 +233,13 @@ type cloudEvents struct{ app *App }
 
 // Accept implements api.CloudEvents.
 func (e cloudEvents) Accept(ctx context.Context, event []byte, signature, source string) (messages.CloudOutcome, string, error) {
-	in := e.app.current.Load().cloud // the actor of a replaced generation has stopped
+	in := e.app.current.Load().cloud
+	for in != nil && !in.enter() {
+		in = e.app.current.Load().cloud // it was replaced in between
+	}
+	if in != nil {
+		defer in.leave()
+	}
 	if in != nil && in.secret.IsSet() && !cloudevent.Signed(in.secret.Reveal(), event, signature) {
 		in.metrics.Count(messages.CloudRefused)
 		in.gen.log.Named("cloud").Warn("a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))

@@ -103,6 +103,11 @@ func (g *generation) connection() qrsgate.Connection {
 func (g *generation) replaceActors(replaced []*part) {
 	ctx, cancel := context.WithTimeout(g.lifetime(), reloadTimeout)
 	defer cancel()
+	for _, p := range replaced {
+		if p.finishCalls != nil {
+			p.finishCalls(ctx)
+		}
+	}
 	for _, row := range actorsOf(replaced) {
 		if err := g.tree.Remove(ctx, row.Name); err != nil {
 			g.log.Warn("an actor of the previous configuration did not stop in time", logx.Actor(row.Name), logx.Err(err))

@@ -23,6 +23,9 @@ type part struct {
 	components []string
 	// open starts what runs beside the actors; nil when nothing does.
 	open func()
+	// finishCalls ends, until ctx ends, what waits for answers of its actors, before they are
+	// stopped for a successor; nil when there is nothing.
+	finishCalls func(ctx context.Context)
 	// closer closes what the part has opened, before its successor opens: a broker
 	// allows a client ID only one connection.
 	closer closer
