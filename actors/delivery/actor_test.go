@@ -748,6 +748,22 @@ func TestDelivery_saysThatThereWasNothingToDo(t *testing.T) {
 	})
 }
 
+// clueless crashes when it is asked why there was nothing to do.
+type clueless struct{ *provider }
+
+func (clueless) Idle(*messages.Notice) string { panic("nil map") }
+
+func TestDelivery_aCrashAfterTheDeliveryChangesNoResult(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		f.start("a", clueless{&provider{}})
+		f.alert("1", "sales", "a")
+		f.wantOutcomes(map[string]string{"1-a": "delivered"})
+		if n := f.logs.FilterMessage("destination panicked").Len(); n != 1 {
+			f.t.Errorf("%d lines about the crash, want one", n)
+		}
+	})
+}
+
 // What is parked waits for an operator: no execution hides behind another one.
 func TestDelivery_everyExecutionThatIsParkedIsALine(t *testing.T) {
 	bubble(t, func(f *fixture) {

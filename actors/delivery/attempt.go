@@ -76,24 +76,31 @@ func (s *sender) send(ctx context.Context, effect send) attempted {
 			a.results[places[i]], a.labels[places[i]] = classify(err)
 		}
 		a.stack = got.stack
-		a.idle = idle(s.built.Destination, a.notices)
+		a.askIdle(s.built.Destination)
 	}
 	a.at = time.Now()
 	a.took = a.at.Sub(started)
 	return a
 }
 
-// idle returns why there was nothing to do for each notice, nil if the destination is no Idler.
-func idle(d destination.Destination, notices []messages.Notice) []string {
+// askIdle asks an Idler why there was nothing to do for each notice that it accepted.
+// A panic changes no result, because the notices are delivered.
+func (a *attempted) askIdle(d destination.Destination) {
 	idler, ok := d.(destination.Idler)
 	if !ok {
-		return nil
+		return
 	}
-	out := make([]string, len(notices))
-	for i := range notices {
-		out[i] = idler.Idle(&notices[i])
+	defer func() {
+		if recover() != nil {
+			a.stack = string(debug.Stack())
+		}
+	}()
+	a.idle = make([]string, len(a.notices))
+	for i := range a.notices {
+		if a.labels[i] == "" {
+			a.idle[i] = idler.Idle(&a.notices[i])
+		}
 	}
-	return out
 }
 
 // pick returns the notices at the given indices, which are in order.

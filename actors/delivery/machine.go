@@ -202,13 +202,13 @@ func (m *machine) enqueue(q queued, overdue time.Time) {
 		i.key = ""
 		m.makeReady(i)
 	default:
-		l, ok := m.byKey[q.key]
+		same, ok := m.byKey[q.key]
 		if !ok {
-			l = &keyQueue{}
-			m.byKey[q.key] = l
+			same = &keyQueue{}
+			m.byKey[q.key] = same
 		}
-		l.blocked = append(l.blocked, i)
-		m.activateNext(q.key, l)
+		same.blocked = append(same.blocked, i)
+		m.activateNext(q.key, same)
 	}
 }
 
@@ -220,20 +220,20 @@ func (m *machine) makeReady(i *item) {
 
 // activateNext makes the next blocked notice of a key active, and suppresses those
 // that an open window holds back.
-func (m *machine) activateNext(key string, l *keyQueue) {
-	for l.active == nil && len(l.blocked) > 0 {
-		next := l.blocked[0]
-		l.blocked = l.blocked[1:]
+func (m *machine) activateNext(key string, same *keyQueue) {
+	for same.active == nil && len(same.blocked) > 0 {
+		next := same.blocked[0]
+		same.blocked = same.blocked[1:]
 		switch {
 		case next.state != blocked: // it has ended meanwhile
 		case m.windows.Holds(key, next.id, next.queuedAt, m.now):
 			m.suppress(next)
 		default:
-			l.active = next
+			same.active = next
 			m.makeReady(next)
 		}
 	}
-	if l.active == nil {
+	if same.active == nil {
 		delete(m.byKey, key)
 	}
 }
