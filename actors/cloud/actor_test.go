@@ -133,8 +133,8 @@ func (s *stage) alerts() []messages.Notice {
 	var out []messages.Notice
 	for _, recorded := range actortest.Of[messages.NoticesRecorded](s.notify) {
 		for _, head := range recorded.Notices {
-			n, err := s.outbox.Notice(head.Instance, head.ID)
-			s.must(err)
+			var n messages.Notice
+			s.must(s.outbox.Read(head.Instance, head.ID, &n))
 			out = append(out, n)
 		}
 	}

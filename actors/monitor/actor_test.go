@@ -135,8 +135,8 @@ func TestMonitor_recordsBeforeItTells(t *testing.T) {
 		}
 		ids := map[messages.AlertID]bool{}
 		for _, notices := range told {
-			n, err := s.outbox.Notice(notices.Notices[0].Instance, notices.Notices[0].ID)
-			s.must(err)
+			var n messages.Notice
+			s.must(s.outbox.Read(notices.Notices[0].Instance, notices.Notices[0].ID, &n))
 			if n.Alert.DecidedAt.Second() != 0 || n.Alert.Kind == messages.ProcessUsage && n.Alert.Points[0].Fields[0].Number != 1.5 {
 				t.Errorf("want the alert as it was found, got %+v", n.Alert)
 			}

@@ -47,6 +47,13 @@ func open(t *testing.T, l outbox.Ledger) *outbox.Outbox {
 	return o
 }
 
+// notice reads a waiting notice.
+func notice(o *outbox.Outbox, instance string, id messages.NoticeID) (messages.Notice, error) {
+	var n messages.Notice
+	err := o.Read(instance, id, &n)
+	return n, err
+}
+
 // recorded returns an outbox in which the decision is durable.
 func recorded(t *testing.T) (*outboxtest.Ledger, *outbox.Outbox) {
 	t.Helper()
@@ -85,7 +92,7 @@ func TestOutbox_returnsRecordedNotices(t *testing.T) {
 	o := open(t, ledger.Crash())
 	for i, attachment := range []string{"the whole log", ""} {
 		head := recorded.Notices[i]
-		got, err := o.Notice(head.Instance, head.ID)
+		got, err := notice(o, head.Instance, head.ID)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -313,7 +320,7 @@ func sendable(t *testing.T, l outbox.Ledger, ids ...messages.NoticeID) {
 	t.Helper()
 	o := open(t, l)
 	for _, id := range ids {
-		if _, err := o.Notice(slack.Instance, id); err != nil {
+		if _, err := notice(o, slack.Instance, id); err != nil {
 			t.Errorf("a notice lost what it was to tell: %v", err)
 		}
 	}
@@ -669,7 +676,7 @@ func TestNotice_ofAnAlertThatCannotBeReadIsCorrupt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ledger, _ := recorded(t)
 			put(ledger, "alert", "alert1", raw)
-			if _, err := open(t, ledger).Notice(slack.Instance, "n2"); !errors.Is(err, journal.ErrCorrupt) {
+			if _, err := notice(open(t, ledger), slack.Instance, "n2"); !errors.Is(err, journal.ErrCorrupt) {
 				t.Errorf("notice answers %v, want journal.ErrCorrupt", err)
 			}
 		})
@@ -756,7 +763,7 @@ func TestSettle_doesNotBlockRecordingDuringReads(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	if _, err := o.Notice("teams", "n3"); err != nil || reads != 2 {
+	if _, err := notice(o, "teams", "n3"); err != nil || reads != 2 {
 		t.Errorf("%d reads, and of the third notice: %v; want one of who settles, one of who records, and its alert", reads, err)
 	}
 	o.Settle(outbox.Place{Instance: "teams"}, delivered("n3"), ignore)
@@ -906,7 +913,7 @@ func TestOutbox_deliversFromTheCacheWithoutReadingAlerts(t *testing.T) {
 	d := decision()
 	o.Record(d, nil, func(error) {})
 	for _, n := range d.Notices {
-		if _, err := o.Notice(n.Instance, n.ID); err != nil {
+		if _, err := notice(o, n.Instance, n.ID); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -935,7 +942,7 @@ func TestOutbox_cachesTheAlertsThatAreSentNext(t *testing.T) {
 	}
 	send := func(name, task string, want int) {
 		t.Helper()
-		got, err := o.Notice("i", messages.NoticeID(name))
+		got, err := notice(o, "i", messages.NoticeID(name))
 		if err != nil || got.Alert.Event.TaskName != task || ledger.alerts != want {
 			t.Fatalf("%s is of task %q (%v), %d alerts read back, want %q and %d", name, got.Alert.Event.TaskName, err, ledger.alerts, task, want)
 		}
@@ -967,11 +974,11 @@ func TestOutbox_prefersToCacheAlertsThatWereNotSentYet(t *testing.T) {
 	for i := range 10 { // for a destination that accepts nothing
 		name := strings.Repeat("x", i+1)
 		record(t, o, name, "")
-		if _, err := o.Notice("i", messages.NoticeID(name)); err != nil || ledger.alerts != 0 {
+		if _, err := notice(o, "i", messages.NoticeID(name)); err != nil || ledger.alerts != 0 {
 			t.Fatalf("alert %d: %d alerts read back (%v), want none", i, ledger.alerts, err)
 		}
 	}
-	if _, err := o.Notice("i", "x"); err != nil || ledger.alerts != 1 {
+	if _, err := notice(o, "i", "x"); err != nil || ledger.alerts != 1 {
 		t.Errorf("the oldest alert was read back %d times (%v), want once", ledger.alerts, err)
 	}
 }
@@ -1010,7 +1017,7 @@ func TestOutbox_overTheRealLedger(t *testing.T) {
 	if err := <-durable; err != nil {
 		t.Fatal(err)
 	}
-	if got, err := o.Notice(slack.Instance, "n2"); err != nil || !cmp.Equal(got.Alert, *d.Alert) {
+	if got, err := notice(o, slack.Instance, "n2"); err != nil || !cmp.Equal(got.Alert, *d.Alert) {
 		t.Errorf("n2 is %+v (%v), want it with its alert", got, err)
 	}
 	if err := o.Replay(t.Context(), "n1", noon, func(messages.NoticeHead) {}); err != nil {
@@ -1063,7 +1070,7 @@ func TestOutbox_replaysANoticeWithTheLongestTexts(t *testing.T) {
 	if diff := cmp.Diff(want, announced); diff != "" {
 		t.Errorf("replayed notice differs (-want +got):\n%s", diff)
 	}
-	if n, err := o.Notice(email.Instance, "n1"); err != nil || n.Alert.Key != d.Alert.Key {
+	if n, err := notice(o, email.Instance, "n1"); err != nil || n.Alert.Key != d.Alert.Key {
 		t.Errorf("the key of the replayed notice is %q (%v)", n.Alert.Key, err)
 	}
 	if err := ledger.Close(t.Context()); err != nil {

@@ -8,13 +8,6 @@ import (
 	"butler/messages"
 )
 
-// Notice returns a waiting notice with its alert and attachment. Its error is that of Read.
-func (o *Outbox) Notice(instance string, id messages.NoticeID) (messages.Notice, error) {
-	var n messages.Notice
-	err := o.Read(instance, id, &n)
-	return n, err
-}
-
 // Read reads a waiting notice with its alert and attachment into into, which must be
 // zero. journal.ErrCorrupt means that it can never be read. After an error the content
 // of into is undefined.
