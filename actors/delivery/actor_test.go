@@ -608,6 +608,51 @@ func TestDelivery_parksWhatCannotBeRead(t *testing.T) {
 	})
 }
 
+func TestDelivery_aNoticeThatCannotBeReadLeavesOutNoOtherOfItsBatch(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		t := f.t
+		for _, id := range []string{"1", "2", "3"} {
+			f.alert(id, "task", "a")
+		}
+		f.ledger.Commit([]journal.Op{{Bucket: "alert", Key: "alert-2", Value: []byte("torn")}}, func(error) {})
+		synctest.Wait()
+		f.outbox, _ = outbox.Open(f.ledger, outbox.Options{}) // forgets what it remembers
+		b := &batches{}
+		f.start("a", b, func(i *destination.Instance) { i.Batch, i.MaxInFlight = 3, 1 })
+		f.wantOutcomes(map[string]string{"1-a": "delivered", "2-a": "parked", "3-a": "delivered"})
+		if diff := gocmp.Diff([]int{2}, b.sizes); diff != "" {
+			t.Errorf("batch sizes differ (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestDelivery_callsNoDestinationWhoseAttemptsDoNotReturn(t *testing.T) {
+	bubble(t, func(f *fixture) {
+		release := make(chan struct{})
+		p := &provider{answer: func(context.Context, messages.Notice) error {
+			<-release
+			return nil
+		}}
+		f.start("a", p, func(i *destination.Instance) { i.MaxInFlight = 1 })
+		want := map[string]string{}
+		for _, id := range []string{"1", "2", "3"} {
+			f.alert(id, "task "+id, "a")
+			want[id+"-a"] = "open"
+		}
+		time.Sleep(time.Hour)
+		f.wantOutcomes(want)
+		if calls := len(p.seen()); calls != 1 {
+			f.t.Errorf("%d calls, want none beside the one that does not return", calls)
+		}
+		close(release)
+		time.Sleep(time.Hour)
+		for notice := range want {
+			want[notice] = "delivered"
+		}
+		f.wantOutcomes(want)
+	})
+}
+
 func TestDelivery_aJournalThatCannotBeReadIsNoFaultOfTheDestination(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		disk, p := faulty.Wrap(memory.New(), 1), &provider{}
