@@ -94,7 +94,8 @@ func (r *rest) misdirected(c *call) error {
 		return err
 	}
 	host = text.Line(host, maxHost)
-	r.opts.Log.Warn("call refused", logx.Source(c.ctx.RemoteIP().String()), zap.String("host", host), logx.Reason("another host"))
+	source := c.ctx.RemoteIP().String()
+	r.refusals.Warn(r.opts.Log, source+" "+host, "call refused", logx.Source(source), zap.String("host", host), logx.Reason("another host"))
 	return web.Problemf(http.StatusMisdirectedRequest, "",
 		"%q is none of the names of this service; call by IP address or as localhost, or add the name to restServerConfig.allowedHosts", host)
 }
@@ -104,7 +105,9 @@ const maxHost = 255
 
 // refuse logs a call that is not admitted, and returns answer, the error for the caller.
 func (r *rest) refuse(c *call, e *route, reason string, answer error) error {
-	r.logOf(e).Warn("call refused", logx.Source(c.ctx.RemoteIP().String()), zap.String("caller", c.caller.Name),
+	source := c.ctx.RemoteIP().String()
+	key := strings.Join([]string{source, c.caller.Credential, e.title, reason}, " ")
+	r.refusals.Warn(r.logOf(e), key, "call refused", logx.Source(source), zap.String("caller", c.caller.Name),
 		zap.String("credential", c.caller.Credential), zap.String("route", e.title), logx.Reason(reason))
 	return answer
 }

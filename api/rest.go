@@ -90,7 +90,9 @@ type rest struct {
 	// unmatched counts the calls that match no route.
 	unmatched *meter
 	limit     *web.Limiter
-	docs      *documentation
+	// refusals are the lines about refused calls.
+	refusals *logx.Condensed
+	docs     *documentation
 	// checkHost says that the Host header of a call has to be one of our names;
 	// lastHost is the latest one that was.
 	checkHost bool
@@ -116,7 +118,8 @@ func Listen(o Options) (*web.Server, error) {
 	working, stop := context.WithCancel(context.Background())
 	r := &rest{
 		opts: o, unmatched: o.Metrics.meter(endpoint{name: "none", method: "other"}),
-		limit: web.NewLimiter(o.CallsPerMinute, o.Now), working: func() context.Context { return working },
+		limit: web.NewLimiter(o.CallsPerMinute, o.Now), refusals: logx.NewCondensed(),
+		working: func() context.Context { return working },
 	}
 	for _, e := range r.endpoints() {
 		if slices.Contains(o.Endpoints, e.name) {
@@ -214,7 +217,7 @@ func (r *rest) limited(c *call, route string) error {
 	client := c.ctx.RemoteIP().String()
 	err := r.limit.Admit(client, &c.ctx.Response.Header)
 	if err != nil {
-		r.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", route))
+		r.refusals.Warn(r.opts.Log, client+" too often", "call refused, the client calls too often", logx.Source(client), zap.String("route", route))
 		r.opts.Metrics.limited.Inc()
 	}
 	return err

@@ -77,6 +77,8 @@ type configuration struct {
 	opts  ConfigurationOptions
 	page  *template.Template
 	limit *web.Limiter
+	// refusals are the lines about refused calls.
+	refusals *logx.Condensed
 	// loopback says that the server is reached from this machine only.
 	loopback bool
 }
@@ -94,7 +96,7 @@ func ListenConfiguration(o ConfigurationOptions) (*web.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &configuration{opts: o, page: page, limit: web.NewLimiter(viewsPerMinute, o.Now), loopback: web.OnLoopback(listener)}
+	c := &configuration{opts: o, page: page, limit: web.NewLimiter(viewsPerMinute, o.Now), refusals: logx.NewCondensed(), loopback: web.OnLoopback(listener)}
 	broken := func(ctx *fasthttp.RequestCtx, err error) {
 		web.SecurePage(&ctx.Response.Header)
 		web.Fail(ctx, web.Unreadable(err))
@@ -115,7 +117,7 @@ func (c *configuration) handle(ctx *fasthttp.RequestCtx) {
 	client := ctx.RemoteIP().String()
 	err := c.limit.Admit(client, &ctx.Response.Header)
 	if err != nil {
-		c.opts.Log.Warn("call refused, the client calls too often", logx.Source(client), zap.String("route", "configuration page"))
+		c.refusals.Warn(c.opts.Log, client, "call refused, the client calls too often", logx.Source(client), zap.String("route", "configuration page"))
 	} else {
 		err = c.serve(ctx)
 	}

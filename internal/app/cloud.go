@@ -67,7 +67,9 @@ type cloudIntake struct {
 	tenant  cloudTenant
 	secret  secret.String
 	metrics *cloud.Metrics
-	client  *tenant.Client
+	// refusals are the lines about refused events.
+	refusals *logx.Condensed
+	client   *tenant.Client
 	// caDigest is the digest of the CA file for the tenant, "" without one.
 	caDigest string
 	// running is closed when pid is set. A reload puts the intake in force before its
@@ -94,7 +96,7 @@ func (g *generation) buildCloud() error {
 	if err != nil || !enabled {
 		return err
 	}
-	in := &cloudIntake{gen: g, tenant: section, metrics: sharedMetrics(g.App, cloud.NewMetrics), running: make(chan struct{})}
+	in := &cloudIntake{gen: g, tenant: section, metrics: sharedMetrics(g.App, cloud.NewMetrics), refusals: logx.NewCondensed(), running: make(chan struct{})}
 	if file := section.options(g.cfg).CAFile; file != "" {
 		in.caDigest = digestOf(file)
 	}
@@ -200,7 +202,7 @@ func (in *cloudIntake) take(ctx context.Context, payload []byte, source string) 
 	event, ignored, err := cloudevent.Parse(payload, in.tenant.ID)
 	switch {
 	case err != nil:
-		log.Warn("an event of Qlik Cloud is refused, it is in the quarantine", logx.Err(err))
+		in.refusals.Warn(in.gen.log.Named("cloud"), source+" refused", "an event of Qlik Cloud is refused, it is in the quarantine", logx.Source(source), logx.Err(err))
 		in.quarantine(payload, source, err)
 		return messages.CloudRefused, err.Error()
 	case ignored != "":
@@ -242,7 +244,7 @@ func (e cloudEvents) Accept(ctx context.Context, event []byte, signature, source
 	}
 	if in != nil && in.secret.IsSet() && !cloudevent.Signed(in.secret.Reveal(), event, signature) {
 		in.metrics.Count(messages.CloudRefused)
-		in.gen.log.Named("cloud").Warn("a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))
+		in.refusals.Warn(in.gen.log.Named("cloud"), source+" unsigned", "a webhook of Qlik Cloud is refused, it is not signed with the secret", logx.Source(source))
 		return "", "", api.NewProblem(http.StatusUnauthorized, "the header "+cloudevent.Signature+" is not the signature of this body")
 	}
 	outcome, why := in.take(ctx, event, source)

@@ -37,9 +37,7 @@ func NewRepeated(window time.Duration, limit int) *Repeated {
 
 // First notes one occurrence of key and reports whether its line is written now.
 func (r *Repeated) First(now time.Time, key string) bool {
-	if _, known := r.open[key]; !known && len(r.open) >= r.limit {
-		key = OtherKeys
-	}
+	key = r.Key(key)
 	seen, ok := r.open[key]
 	if !ok {
 		r.open[key] = &repetition{since: now}
@@ -47,6 +45,20 @@ func (r *Repeated) First(now time.Time, key string) bool {
 	}
 	seen.count++
 	return false
+}
+
+// Key returns the key by which an occurrence of key is counted: itself or OtherKeys.
+func (r *Repeated) Key(key string) string {
+	if !r.Known(key) && len(r.open) >= r.limit {
+		return OtherKeys
+	}
+	return key
+}
+
+// Known reports whether key has an open window.
+func (r *Repeated) Known(key string) bool {
+	_, known := r.open[key]
+	return known
 }
 
 // Due closes every window that has ended by now and returns the suppressed lines in
