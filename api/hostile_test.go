@@ -216,7 +216,7 @@ func TestServers_answerWhoSaysTooMuch(t *testing.T) {
 
 // Who waits to be asked for its body is asked for one that is not too large.
 func TestServers_askForWhatTheyRead(t *testing.T) {
-	bodiless := []string{"configuration page", "liveness"}
+	bodiless := []string{"configuration page", "liveness", "operations"}
 	for _, length := range []int{web.SmallBody, web.MaxBody, web.MaxBody + 1} {
 		for name, url := range servers(t, func(*web.Server) {}) {
 			want := "HTTP/1.1 100 "

@@ -86,6 +86,9 @@ const (
 	defaultList = 100
 )
 
+// MaxIDs is how many parked notices one call can name.
+const MaxIDs = 200
+
 // Listen binds the address. Serve starts answering.
 func Listen(o Options) (*web.Server, error) {
 	listener, err := o.Sockets.Listen(o.Address, "operations.host, operations.port", o.Log)
@@ -94,7 +97,7 @@ func Listen(o Options) (*web.Server, error) {
 	}
 	stopped := make(chan struct{})
 	s := &operations{opts: o, stopped: stopped}
-	return web.New(listener, s.routes(), func(ctx *fasthttp.RequestCtx, err error) {
+	server := web.New(listener, s.routes(), func(ctx *fasthttp.RequestCtx, err error) {
 		switch told := web.Unreadable(err); told.StatusCode {
 		case http.StatusRequestEntityTooLarge:
 			fail(ctx, errTooLarge, told.Message)
@@ -105,7 +108,9 @@ func Listen(o Options) (*web.Server, error) {
 		default:
 			fail(ctx, errBadRequest, told.Message)
 		}
-	}, sync.OnceFunc(func() { close(stopped) })), nil
+	}, sync.OnceFunc(func() { close(stopped) }))
+	server.LimitBodies(web.NoLargeBody)
+	return server, nil
 }
 
 // routes is the one table of routes.
@@ -245,6 +250,11 @@ func (s *operations) stranger(ctx *fasthttp.RequestCtx) string {
 		return "this call is answered on the machine itself only"
 	case !web.IsOwnName(string(ctx.Host()), s.opts.Address):
 		return "call by IP address or as localhost"
+	}
+	for _, passedOn := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
+		if len(ctx.Request.Header.Peek(passedOn)) > 0 {
+			return "this call is not answered through a proxy"
+		}
 	}
 	return ""
 }

@@ -226,7 +226,7 @@ func TestServer_passesOnWhatIsMeant(t *testing.T) {
 func TestServer_refuses(t *testing.T) {
 	var tooMany strings.Builder
 	tooMany.WriteString(`{"ids": ["x"`)
-	tooMany.WriteString(strings.Repeat(`,"x"`, maxList) + "]}")
+	tooMany.WriteString(strings.Repeat(`,"x"`, MaxIDs) + "]}")
 	for _, row := range []struct {
 		name, method, path, body string
 		want                     apiError
@@ -294,6 +294,8 @@ func TestAdministration_wantsAProgramOnThisMachine(t *testing.T) {
 		{"by IPv6 address", "Host: [::1]:9997", true},
 		{"a web page: no header of its own", AdminHeader + ": ", false},
 		{"a web page whose name was pointed here", "Host: attacker.example.com:9997", false},
+		{"a proxy on this machine", "X-Forwarded-For: 10.0.0.7", false},
+		{"a proxy that says so in another way", "Forwarded: for=10.0.0.7", false},
 		{"a name that only begins like an address", "Host: 127.0.0.1.example.com", false},
 	} {
 		t.Run(row.name, func(t *testing.T) {

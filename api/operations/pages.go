@@ -193,11 +193,6 @@ func (s *operations) notOwn(ctx *fasthttp.RequestCtx) string {
 	if why := s.stranger(ctx); why != "" {
 		return why
 	}
-	for _, passedOn := range []string{"Forwarded", "X-Forwarded-For", "X-Real-Ip", "Via"} {
-		if len(ctx.Request.Header.Peek(passedOn)) > 0 {
-			return "this page is not shown through a proxy"
-		}
-	}
 	switch site := string(ctx.Request.Header.Peek("Sec-Fetch-Site")); site {
 	case "", "none", "same-origin":
 		return ""

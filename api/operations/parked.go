@@ -83,8 +83,8 @@ func (c *parkedChange) read(body []byte) error {
 			ways++
 		}
 	}
-	if ways != 1 || len(c.IDs) > maxList {
-		return fmt.Errorf("one of ids, instance and all is wanted, with %d ids at the most", maxList)
+	if ways != 1 || len(c.IDs) > MaxIDs {
+		return fmt.Errorf("one of ids, instance and all is wanted, with %d ids at the most", MaxIDs)
 	}
 	return nil
 }

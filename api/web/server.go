@@ -130,7 +130,7 @@ func (s *Server) bodyOf(head *fasthttp.RequestHeader) int {
 	return SmallBody
 }
 
-// NoLargeBody is for LimitBodies of a server whose requests have no bodies.
+// NoLargeBody is for LimitBodies of a server that needs no large ones.
 func NoLargeBody(*fasthttp.RequestHeader) bool { return false }
 
 // SetTimeouts replaces the time for reading a request and for waiting for the next one

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -92,12 +93,29 @@ func (r remote) Reload(ctx context.Context) (app.Reloaded, error) {
 	return out, err
 }
 
-func (r remote) change(ctx context.Context, path, instance string, ids []string) (int, error) {
-	var out struct{ Count int }
-	in := map[string]any{"instance": instance, "ids": ids, "all": instance == "" && len(ids) == 0}
-	err := r.call(ctx, http.MethodPost, path, in, &out)
-	return out.Count, err
+// change makes as many calls as it takes to name all IDs. A change that is made in part
+// ends none of the others.
+func (r remote) change(ctx context.Context, path, instance string, ids []string) (count int, err error) {
+	all := instance == "" && len(ids) == 0
+	chunks := [][]string{nil}
+	if len(ids) > 0 {
+		chunks = slices.Collect(slices.Chunk(ids, operations.MaxIDs))
+	}
+	var failed []error
+	for _, some := range chunks {
+		var out struct{ Count int }
+		err := r.call(ctx, http.MethodPost, path, map[string]any{"instance": instance, "ids": some, "all": all}, &out)
+		count += out.Count
+		failed = append(failed, err)
+		if _, partly := errors.AsType[partlyDone](err); err != nil && !partly {
+			break
+		}
+	}
+	return count, errors.Join(failed...)
 }
+
+// partlyDone is the error for a change that was made for some of what it names.
+type partlyDone struct{ error }
 
 // call makes one call to the operations server. out may be filled in even when it
 // returns an error: a change may have been made in part.
@@ -143,12 +161,13 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	if told.Remedy == "" {
 		return fmt.Errorf("%s answers %s, not as the operations server of butler does: is this its address?", r.address, resp.Status)
 	}
-	if resp.StatusCode == http.StatusConflict {
-		_ = json.Unmarshal(answer, out)
-	}
 	err = fmt.Errorf("%s: %s (%s)", shown(told.Error), shown(told.Detail), shown(told.Remedy))
-	if resp.StatusCode == http.StatusPreconditionFailed {
-		err = otherService{err}
+	switch resp.StatusCode {
+	case http.StatusConflict:
+		_ = json.Unmarshal(answer, out)
+		return partlyDone{err}
+	case http.StatusPreconditionFailed:
+		return otherService{err}
 	}
 	return err
 }

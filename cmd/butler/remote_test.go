@@ -1,12 +1,17 @@
 package main
 
 import (
+	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"butler/api/operations"
 )
 
 func TestRemote_saysWhatIsOddAboutAnAnswer(t *testing.T) {
@@ -21,6 +26,32 @@ func TestRemote_saysWhatIsOddAboutAnAnswer(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "Go ") {
 			t.Errorf("%s: want %q, got %v", body, want, err)
 		}
+	}
+}
+
+// A server takes only so much with one call.
+func TestRemote_namesManyIDsInSeveralCalls(t *testing.T) {
+	ids := make([]string, 2*operations.MaxIDs+1)
+	for n := range ids {
+		ids[n] = fmt.Sprint("notice-", n)
+	}
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var in struct{ IDs []string }
+		if err := json.NewDecoder(r.Body).Decode(&in); err != nil || len(in.IDs) > operations.MaxIDs {
+			t.Errorf("want at most %d IDs, got %d, %v", operations.MaxIDs, len(in.IDs), err)
+		}
+		if got = append(got, in.IDs...); len(got) == operations.MaxIDs { // one of them is gone
+			w.WriteHeader(http.StatusConflict)
+			fmt.Fprintf(w, `{"count":%d,"error":"partly","detail":"one is gone","remedy":"none"}`, len(in.IDs)-1)
+			return
+		}
+		fmt.Fprintf(w, `{"count":%d}`, len(in.IDs))
+	}))
+	defer server.Close()
+	count, err := remote{address: server.Listener.Addr().String()}.DropParked(t.Context(), "", ids)
+	if count != len(ids)-1 || err == nil || !strings.Contains(err.Error(), "one is gone") || !slices.Equal(got, ids) {
+		t.Errorf("want all but one, and the error about that one, got %d of %d, %v", count, len(got), err)
 	}
 }
 
