@@ -42,6 +42,15 @@ func (r *rest) knows(head *fasthttp.RequestHeader) bool {
 	return err == nil
 }
 
+// isKnown reports whether a call has an API key or a client certificate that is valid.
+func (r *rest) isKnown(c *call) bool {
+	if r.opts.Access == nil {
+		return false
+	}
+	_, err := r.opts.Access(keyOf(&c.ctx.Request.Header), c.ctx.TLSConnectionState())
+	return err == nil
+}
+
 // admit identifies the caller and checks that it may call the endpoint. Without
 // access control everybody may, except web pages of another origin.
 func (r *rest) admit(c *call, e *route) error {

@@ -215,7 +215,7 @@ func (r *rest) limited(c *call, route string) error {
 		return nil
 	}
 	client := c.ctx.RemoteIP().String()
-	err := r.limit.Admit(client, &c.ctx.Response.Header)
+	err := r.limit.Admit(c.ctx.RemoteAddr(), func() bool { return r.isKnown(c) }, &c.ctx.Response.Header)
 	if err != nil {
 		r.refusals.Warn(r.opts.Log, client+" too often", "call refused, the client calls too often", logx.Source(client), zap.String("route", route))
 		r.opts.Metrics.limited.Inc()

@@ -115,7 +115,7 @@ func (c *configuration) handle(ctx *fasthttp.RequestCtx) {
 	defer web.Rescue(ctx, c.opts.Log)
 	web.SecurePage(&ctx.Response.Header)
 	client := ctx.RemoteIP().String()
-	err := c.limit.Admit(client, &ctx.Response.Header)
+	err := c.limit.Admit(ctx.RemoteAddr(), nobody, &ctx.Response.Header)
 	if err != nil {
 		c.refusals.Warn(c.opts.Log, client, "call refused, the client calls too often", logx.Source(client), zap.String("route", "configuration page"))
 	} else {
@@ -125,6 +125,9 @@ func (c *configuration) handle(ctx *fasthttp.RequestCtx) {
 		web.Fail(ctx, err)
 	}
 }
+
+// nobody is known here: the page asks for no credentials.
+func nobody() bool { return false }
 
 func (c *configuration) serve(ctx *fasthttp.RequestCtx) error {
 	path := string(ctx.Path())

@@ -91,7 +91,7 @@ func (g *guard) Accept() (net.Conn, error) {
 			continue
 		}
 		pause = 5 * time.Millisecond
-		client := clientOf(conn.RemoteAddr())
+		client := ClientOf(conn.RemoteAddr())
 		if g.enter(client) {
 			return newGuarded(conn, sync.OnceFunc(func() { g.leave(client) })), nil
 		}
@@ -144,9 +144,9 @@ func (g *guard) tell(what string, err error, fields ...zap.Field) {
 	g.refused, g.told = 0, time.Now()
 }
 
-// clientOf returns the network that counts as one client: the address for IPv4, the
+// ClientOf returns the network that counts as one client: the address for IPv4, the
 // /64 network for IPv6, of which one client can use every address.
-func clientOf(remote net.Addr) netip.Prefix {
+func ClientOf(remote net.Addr) netip.Prefix {
 	at, err := netip.ParseAddrPort(remote.String())
 	if err != nil {
 		return netip.Prefix{} // clients without an IP address share one count
