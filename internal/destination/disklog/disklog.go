@@ -1,9 +1,11 @@
 // Package disklog owns the archive of script logs: one file for the log of a failed
 // reload, below a configured directory. The file name consists of the time in seconds,
-// the app and the task, so two failures of a task in the same second share a file.
+// the app and the task; the log of a second failure of a task in the same second gets
+// the ID of its execution as well.
 //
 // It guarantees that a file is complete or does not exist; that storing a log twice
-// leaves one file, the more complete one; and that values of an event, which come from
+// leaves one file, the more complete one; that no log replaces that of another execution;
+// and that values of an event, which come from
 // the network, cannot lead outside the directory: names have a strict form, and all
 // files are opened through an os.Root of the directory. It must never delete an archived log.
 package disklog
@@ -192,6 +194,9 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 	}
 	text := strings.ToValidUTF8(strings.ReplaceAll(n.Attachment, "\r\n", "\n"), "\uFFFD")
 	file = fileName(&n.Alert, a.zone)
+	if isAnother(root, file, text) {
+		file = ownName(&n.Alert, file)
+	}
 	if end, cut := outbox.CutLog(text); cut && endsWith(root, file, end) {
 		about.Debug("the script log is already on disk, with more of its beginning", logx.Path(file))
 		return file, destination.Receipt{Status: "stored", Detail: file + ", which already contains more of its beginning"}, nil
@@ -206,6 +211,23 @@ func (a *archive) store(ctx context.Context, root *os.Root, n messages.Notice) (
 		about.Debug("script log stored", logx.Path(file), zap.Int("rows", rows))
 	}
 	return file, destination.Receipt{Status: "stored", Detail: file + ", " + strconv.Itoa(rows) + " rows"}, nil
+}
+
+// isAnother reports whether a file exists with another log than text: one that is neither
+// the beginning of text nor, if text lacks its own beginning, ends like it.
+func isAnother(root *os.Root, file, text string) bool {
+	info, err := root.Lstat(file)
+	if err != nil || !info.Mode().IsRegular() {
+		return false
+	}
+	if end, cut := outbox.CutLog(text); cut && endsWith(root, file, end) {
+		return false
+	}
+	if info.Size() > int64(len(text)) {
+		return true
+	}
+	there, err := root.ReadFile(file)
+	return err == nil && !strings.HasPrefix(text, string(there))
 }
 
 // endsWith reports whether a file exists that ends with end and is longer. It was stored

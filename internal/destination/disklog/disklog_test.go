@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 	"pgregory.net/rapid"
@@ -44,14 +45,17 @@ func TestDiskLog_conformsToDestination(t *testing.T) {
 	})
 }
 
-// changesOf returns a function that returns every file that was ever seen below
-// a directory, and every change of it: path, empty line, content.
+// changesOf returns a function that takes away every file below a directory, and
+// returns all that it has taken: path, empty line, content.
 func changesOf(t *testing.T, directory string) func() []string {
 	t.Helper()
 	seen := map[string]string{}
 	var history []string
 	return func() []string {
 		for file, text := range filesBelow(t, directory) {
+			if err := os.Remove(filepath.Join(directory, file)); err != nil {
+				t.Error(err)
+			}
 			if seen[file] != text {
 				seen[file] = text
 				history = append(history, file+"\n\n"+text)
@@ -180,25 +184,51 @@ func TestDeliver_writesTheWholeLogWithLineFeeds(t *testing.T) {
 func TestDeliver_twiceLeavesOneFile(t *testing.T) {
 	directory := t.TempDir()
 	d, _ := open(t, directory)
-	for _, text := range []string{"a longer first text", "second"} {
+	for _, text := range []string{"one\ntwo", "one\ntwo", "one\ntwo\nthree"} {
 		if _, err := d.Deliver(t.Context(), noticeWith(text)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if files := filesBelow(t, directory); len(files) != 1 || files[sampleFile] != "second" {
+	if files := filesBelow(t, directory); len(files) != 1 || files[sampleFile] != "one\ntwo\nthree" {
 		t.Errorf("got %q", files)
+	}
+}
+
+// Anybody who may send events can name the task and the second of an earlier one.
+func TestDeliver_leavesTheLogOfAnotherExecutionAsItIs(t *testing.T) {
+	directory := t.TempDir()
+	d, _ := open(t, directory)
+	want := map[string]string{sampleFile: "the first one, which is longer"}
+	for _, execution := range []string{"", "b1", "../b2", "b1"} {
+		n := noticeWith("the log of " + execution)
+		if n.Alert.Event.ExecutionID = execution; execution == "" {
+			n = noticeWith(want[sampleFile])
+		} else {
+			want[strings.TrimSuffix(sampleFile, ".log")+"_executionId="+safeID(execution)+".log"] = n.Attachment
+		}
+		if _, err := d.Deliver(t.Context(), n); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(want, filesBelow(t, directory)); diff != "" {
+		t.Errorf("files (-want +got):\n%s", diff)
 	}
 }
 
 func TestDeliver_ofTheEndOfALogDoesNotReplaceAMoreCompleteFile(t *testing.T) {
 	const cut = "[the first 4 bytes of this log are left out]\n"
-	rows := map[string]struct{ there, text, want string }{
-		"the whole log":        {"one\r\ntwo\r\nthree", cut + "\ntwo\r\nthree", "one\ntwo\nthree"},
-		"more of its end":      {"[the first 2 bytes of this log are left out]\ne\ntwo", cut + "two", "[the first 2 bytes of this log are left out]\ne\ntwo"},
-		"less of its end":      {"[the first 6 bytes of this log are left out]\no", cut + "two", cut + "two"},
-		"another log":          {"a longer one, of another reload", cut + "two", cut + "two"},
-		"a log that is whole":  {"one\ntwo", "two", "two"},
-		"a line that is close": {"one\n[the first bytes of this log are left out]\ntwo", "[the first bytes of this log are left out]\ntwo", "[the first bytes of this log are left out]\ntwo"},
+	own := strings.TrimSuffix(sampleFile, ".log") + "_executionId=" + noticeWith("").Alert.Event.ExecutionID + ".log"
+	rows := map[string]struct {
+		there, text string
+		want        string // in the file that was there
+		beside      string // in a file of its own
+	}{
+		"the whole log":        {"one\r\ntwo\r\nthree", cut + "\ntwo\r\nthree", "one\ntwo\nthree", ""},
+		"more of its end":      {"[the first 2 bytes of this log are left out]\ne\ntwo", cut + "two", "[the first 2 bytes of this log are left out]\ne\ntwo", ""},
+		"less of its end":      {"[the first 6 bytes of this log are left out]\no", cut + "two", "[the first 6 bytes of this log are left out]\no", cut + "two"},
+		"another log":          {"a longer one, of another reload", cut + "two", "a longer one, of another reload", cut + "two"},
+		"a log that is whole":  {"one\ntwo", "two", "one\ntwo", "two"},
+		"a line that is close": {"one\n[the first bytes of this log are left out]\ntwo", "[the first bytes of this log are left out]\ntwo", "one\n[the first bytes of this log are left out]\ntwo", "[the first bytes of this log are left out]\ntwo"},
 	}
 	for name, row := range rows {
 		t.Run(name, func(t *testing.T) {
@@ -209,8 +239,12 @@ func TestDeliver_ofTheEndOfALogDoesNotReplaceAMoreCompleteFile(t *testing.T) {
 					t.Fatal(got, err)
 				}
 			}
-			if files := filesBelow(t, directory); len(files) != 1 || files[sampleFile] != row.want {
-				t.Errorf("got %q, want %q", files, row.want)
+			want := map[string]string{sampleFile: row.want}
+			if row.beside != "" {
+				want[own] = row.beside
+			}
+			if diff := cmp.Diff(want, filesBelow(t, directory)); diff != "" {
+				t.Errorf("files (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -36,6 +36,16 @@ func fileName(a *messages.Alert, zone *time.Location) string {
 	return path.Join(at.Format("2006-01-02"), file)
 }
 
+// ownName returns a path for the log of an event if another log is at its fileName: two
+// failures of a task in one second, or an event that somebody forged. The ID of the
+// execution is part of it, as the ID of a reload in Qlik Cloud always is.
+func ownName(a *messages.Alert, file string) string {
+	if a.Kind == messages.CloudReloadFailed {
+		return file
+	}
+	return strings.TrimSuffix(file, ".log") + "_executionId=" + safeID(a.Event.ExecutionID) + ".log"
+}
+
 func cloudName(a *messages.Alert) string {
 	at, err := time.Parse(time.RFC3339Nano, a.Cloud.EventTime)
 	if err != nil {
