@@ -7,7 +7,12 @@
 // send when a template fails.
 package template
 
-import "butler/messages"
+import (
+	"net/url"
+	"strings"
+
+	"butler/messages"
+)
 
 // Links are the web addresses in messages.
 type Links struct {
@@ -39,5 +44,8 @@ func (l Links) AppURL(a messages.Alert) string {
 	if base[len(base)-1] != '/' {
 		base += "/"
 	}
-	return base + id
+	return base + url.QueryEscape(id) // a GUID stays as it is, and anything else breaks no markup
 }
+
+// Unlinked keeps "[text](address)" in data from becoming a link in Markdown.
+func Unlinked(s string) string { return strings.ReplaceAll(s, "](", "]\u200b(") }

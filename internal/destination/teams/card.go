@@ -52,7 +52,7 @@ func connectorMessage(line string, links []link) object {
 func plainCard(fields map[string]any) object {
 	all := template.CutEnd(template.PlainText(fields), maxPlain, template.Units)
 	return adaptiveMessage(
-		heading(unlinked.Replace(template.CutEnd(chat.Headline(fields), maxNotes, template.Units))),
+		heading(template.Unlinked(template.CutEnd(chat.Headline(fields), maxNotes, template.Units))),
 		object{"type": "RichTextBlock", "inlines": []any{object{"type": "TextRun", "fontType": "monospace", "text": all}}},
 	)
 }

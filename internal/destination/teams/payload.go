@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"unicode"
 
 	"go.uber.org/zap"
 
@@ -58,7 +59,7 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 	for _, files := range t.layouts() {
 		for _, l := range shrinking {
 			fields := t.room.Fields(n)
-			notes := unlinked.Replace(template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units))
+			notes := template.Unlinked(template.CutEnd(strings.Join(template.Notes(fields), "\n\n"), maxNotes, template.Units))
 			shorten(fields, l)
 			card, from, instead := t.card(n, fields, files)
 			bad = bad || instead
@@ -121,17 +122,23 @@ func shorten(fields map[string]any, l limits) {
 	code := object{}
 	for name, cut := range codes {
 		if old, ok := fields[name].(string); ok {
-			code[name] = unlinked.Replace(cut(strings.ReplaceAll(old, "\r", ""), l.code, template.Units))
+			code[name] = template.Unlinked(cut(strings.ReplaceAll(old, "\r", ""), l.code, template.Units))
 			delete(fields, name)
 		}
 	}
 	template.MapTexts(fields, func(s string) string {
-		if len(s) <= maxLink && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) {
-			return s
+		limit := l.text
+		if isLink(s) {
+			limit = max(limit, maxLink)
 		}
-		return unlinked.Replace(template.CutEnd(s, l.text, template.Units))
+		return template.Unlinked(template.CutEnd(s, limit, template.Units))
 	})
 	maps.Copy(fields, code)
+}
+
+// isLink reports whether a text may be a link, of which no part is of use.
+func isLink(s string) bool {
+	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && !strings.ContainsFunc(s, unicode.IsSpace)
 }
 
 // codes are the long texts, with the functions that cut them: the head of a log keeps
@@ -142,9 +149,6 @@ var codes = map[string]func(text string, limit int, weigh func(rune) int) string
 	"executionDetailsConcatenated": template.CutLinesStart,
 	"executionDetailsText":         template.CutLinesStart,
 }
-
-// unlinked keeps "[text](address)" in data from becoming a link.
-var unlinked = strings.NewReplacer("](", "]\u200b(")
 
 // tell adds notes that the reader must see whatever the template shows.
 func tell(card object, notes string) {

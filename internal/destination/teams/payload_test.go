@@ -255,6 +255,8 @@ func TestMessage_keepsLinksWhole(t *testing.T) {
 func TestMessage_dataMakesNoLinks(t *testing.T) {
 	a := destinationtest.Complete(messages.ReloadTaskFailed)
 	a.Event.TaskName = "[harmless](https://evil.example.com)"
+	a.Event.HostName = "https://n [harmless](https://evil.example.com)"
+	a.Owner.Name = "https://n[harmless](https://evil.example.com)"
 	a.Degraded = []string{"task: the server said [harmless](https://evil.example.com)"}
 	bare := plainCard(template.Fields(noticeOf(a), template.FieldOptions{}))
 	if heading := elements(t, bare)[0].(object); strings.Contains(text(heading["text"]), "](") {

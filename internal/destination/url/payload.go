@@ -90,13 +90,14 @@ func (p provider) fit(m message) message {
 }
 
 var (
-	mention = regexp.MustCompile(`(^|[^\pL\pN._%+-])@([\pL\pN*_])`)
+	mention = regexp.MustCompile(`(^|[^\pL\pN])@([\pL\pN*_])`)
 	control = regexp.MustCompile(`<([!@#&/\pL])`)
 )
 
-// withoutMentions disables mentions of people and channels in a text from Qlik Sense, with an
-// invisible character between the sign and the name.
+// withoutMentions disables mentions of people and channels, and links with a text of their
+// own, in a text from Qlik Sense, with an invisible character between the sign and the name.
 func withoutMentions(s string) string {
+	s = template.Unlinked(s)
 	s = mention.ReplaceAllString(s, "$1@\u200b$2")
 	return control.ReplaceAllString(s, "<\u200b$1")
 }
