@@ -51,6 +51,22 @@ func (r *rest) isKnown(c *call) bool {
 	return err == nil
 }
 
+// admitted returns a function that reports whether the caller of a call may go on with
+// what the call began: until its credentials are refused. The function outlives the call.
+func (r *rest) admitted(c *call, scope apikey.Scope) func() bool {
+	if r.opts.Access == nil {
+		return func() bool { return true }
+	}
+	key, connection := keyOf(&c.ctx.Request.Header), c.ctx.TLSConnectionState()
+	return func() bool {
+		caller, err := r.opts.Access(key, connection)
+		if _, refused := errors.AsType[apikey.Refusal](err); refused {
+			return false
+		}
+		return err != nil || caller.Has(scope) // credentials that cannot be checked are no others
+	}
+}
+
 // admit identifies the caller and checks that it may call the endpoint. Without
 // access control everybody may, except web pages of another origin.
 func (r *rest) admit(c *call, e *route) error {

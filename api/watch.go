@@ -14,6 +14,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"butler/api/web"
+	"butler/internal/apikey"
 	"butler/messages"
 )
 
@@ -85,7 +86,7 @@ func (r *rest) kvWatch(c *call) (int, any, error) {
 		return 0, nil, err
 	}
 	s := &sender{
-		conn: c.ctx.Conn(), watch: watch, beat: r.opts.Heartbeat, working: r.working(),
+		conn: c.ctx.Conn(), watch: watch, admitted: r.admitted(c, apikey.KV), beat: r.opts.Heartbeat, working: r.working(),
 		namespace: namespace, seen: string(c.ctx.Request.Header.Peek("Last-Event-ID")),
 	}
 	return http.StatusOK, watched(func(w *bufio.Writer) {
@@ -97,10 +98,12 @@ func (r *rest) kvWatch(c *call) (int, any, error) {
 
 // sender writes what one watch yields.
 type sender struct {
-	conn    net.Conn
-	watch   Watch
-	beat    time.Duration
-	working context.Context //nolint:containedctx // it is that of the server, not of a call
+	conn  net.Conn
+	watch Watch
+	// admitted reports whether the client may go on watching.
+	admitted func() bool
+	beat     time.Duration
+	working  context.Context //nolint:containedctx // it is that of the server, not of a call
 	// seen is the last event that the client knows of.
 	namespace, seen string
 }
@@ -139,27 +142,28 @@ func (s *sender) run(w *bufio.Writer) {
 	beats := time.NewTicker(s.beat)
 	defer beats.Stop()
 	for {
+		var one any
 		select {
-		case one := <-s.watch.Events:
-			if !s.send(w, one) {
-				return
-			}
+		case one = <-s.watch.Events:
 		case <-beats.C:
-			_, _ = w.WriteString(": still here\n\n")
-			if !s.flush(w) {
-				return
-			}
 		case <-s.working.Done():
-			event(w, "ended", 0, watchEnded{messages.WatchInterrupted})
-			s.flush(w)
+			one = messages.WatchEnded{Reason: messages.WatchInterrupted}
+		}
+		if !s.admitted() {
+			one = messages.WatchEnded{Reason: messages.WatchRefused}
+		}
+		if !s.send(w, one) {
 			return
 		}
 	}
 }
 
-// send writes one event, and reports whether more may follow.
+// send writes one event, or a comment for nil, and reports whether more may follow.
 func (s *sender) send(w *bufio.Writer, one any) bool {
 	switch one := one.(type) {
+	case nil:
+		_, _ = w.WriteString(": still here\n\n")
+		return s.flush(w)
 	case messages.ValueChanged:
 		change := watchChange{Namespace: one.Namespace, Key: one.Key, Revision: one.Revision, At: one.At}
 		if ttl := one.TTL.Milliseconds(); one.Change == messages.ChangePut {

@@ -2,12 +2,16 @@ package api
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
+
+	"butler/internal/apikey"
 
 	"butler/messages"
 )
@@ -106,6 +110,27 @@ func TestWatch_cutsOffWhoDoesNotRead(t *testing.T) {
 		if revision > 10_000 {
 			t.Fatal("want the watch of a client that takes nothing ended")
 		}
+	}
+}
+
+func TestWatch_endsWhenItsKeyIsRevoked(t *testing.T) {
+	s := newStore()
+	s.events = make(chan any, 1)
+	var revoked atomic.Bool
+	c := newContract(t, func(o *Options) {
+		o.KeyValues, o.Heartbeat = s, 20*time.Millisecond
+		o.Access = func(key string, connection *tls.ConnectionState) (apikey.Principal, error) {
+			if revoked.Load() {
+				return apikey.Principal{}, apikey.Refusal{}
+			}
+			return known(key, connection)
+		}
+	})
+	_, lines := watching(t, c, "X-API-Key: writer")
+	next(t, lines, ": still here")
+	revoked.Store(true)
+	if got := next(t, lines, "data: "); got != `data: {"reason":"refused"}` {
+		t.Errorf("want the watch ended, got %s", got)
 	}
 }
 

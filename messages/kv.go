@@ -183,6 +183,8 @@ const (
 	WatchDeleted WatchEnd = "deleted"
 	// WatchInterrupted: the namespace stops or restarts; changes may be missing.
 	WatchInterrupted WatchEnd = "interrupted"
+	// WatchRefused: the credentials of the watcher were revoked or have expired.
+	WatchRefused WatchEnd = "refused"
 )
 
 // WatchEnded is the last message to a watcher.
