@@ -127,6 +127,8 @@ type QuarantinedDatagram struct {
 	// a recorded state that was given up, "unreadable" for one of the journal that
 	// cannot be read back.
 	Reason string `json:"reason"`
+	// GivenUp is set for what was accepted before, unlike what was refused.
+	GivenUp bool `json:"givenUp,omitempty"`
 	// Detail says in words what was wrong.
 	Detail string `json:"detail"`
 	// Source is the sender's address and port, as far as they are known.

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/asynkron/protoactor-go/actor"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
 	"go.uber.org/zap/zaptest/observer"
 
 	"butler/internal/actorkit"
@@ -955,6 +957,28 @@ func TestMetrics_boundTheNodes(t *testing.T) {
 	}
 	if got := len(m.lastEventByNode); got != maxNodes {
 		t.Errorf("%d nodes have a series, want %d", got, maxNodes)
+	}
+}
+
+// Whoever may send events can name as many nodes as he likes.
+func TestMetrics_nodesThatAreSilentMakeRoom(t *testing.T) {
+	m, at := NewMetrics(prometheus.NewRegistry()), time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
+	told := func(host string, at time.Time) bool {
+		m.event(&accepted{family: messages.FamilyFailed, host: host, datagram: messages.Datagram{At: at}})
+		return m.lastEventByNode[host] != nil
+	}
+	for i := range maxNodes {
+		told(fmt.Sprint("forged-", i), at)
+	}
+	if told("node", at.Add(forgetNode)) {
+		t.Error("a node has a series although there is no room")
+	}
+	told("forged-0", at.Add(forgetNode))
+	if !told("node", at.Add(forgetNode+2*time.Hour)) || len(m.lastEventByNode) != 2 {
+		t.Errorf("want the node and the other one that still sends, got %d", len(m.lastEventByNode))
+	}
+	if got := testutil.CollectAndCount(m.lastEvent); got != 3 { // with that of all others
+		t.Errorf("want three series, got %d", got)
 	}
 }
 

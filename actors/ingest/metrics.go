@@ -11,8 +11,12 @@ import (
 )
 
 // maxNodes is how many host names get a series of their own; the rest share "other".
-// The names come from the network, so there is no telling how many there are.
-const maxNodes = 200
+// The names come from the network, so there is no telling how many there are. A name
+// without an event for forgetNode makes room.
+const (
+	maxNodes   = 200
+	forgetNode = 7 * 24 * time.Hour
+)
 
 // maxNodeName is how many characters of a name are shown.
 const maxNodeName = 100
@@ -31,7 +35,8 @@ type Metrics struct {
 	queueCapacity   prometheus.Gauge
 	pressure        prometheus.Gauge
 	lastEvent       *prometheus.GaugeVec
-	lastEventByNode map[string]prometheus.Gauge
+	lastEventByNode map[string]*nodeSeries
+	forgotAt        time.Time // when nodes were forgotten last
 }
 
 // NewMetrics registers the metrics with reg and creates every series that is known beforehand.
@@ -47,7 +52,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		queueCapacity:   gauge("butler_queue_capacity", "Maximum number of entries expected in a queue.", prometheus.Labels{"queue": "events"}),
 		pressure:        gauge("butler_udp_backpressure_active", "1 while the backlog of events is longer than the configured threshold.", nil),
 		events:          map[messages.Family]prometheus.Counter{},
-		lastEventByNode: map[string]prometheus.Gauge{},
+		lastEventByNode: map[string]*nodeSeries{},
 		duration: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name:    "butler_event_ingest_duration_seconds",
 			Help:    "Time from reading an event from the socket until it is on disk.",
@@ -114,21 +119,49 @@ func (m *Metrics) event(a *accepted) {
 	if a.sanitised {
 		m.sanitised.Inc()
 	}
-	m.node(a.host).Set(float64(a.datagram.At.UnixMilli()) / 1000)
+	m.node(a.host, a.datagram.At)
 }
 
-func (m *Metrics) node(name string) prometheus.Gauge {
-	series, known := m.lastEventByNode[name]
-	if known {
-		return series
-	}
-	if len(m.lastEventByNode) >= maxNodes {
-		return m.lastEvent.WithLabelValues("other")
-	}
-	series = m.lastEvent.WithLabelValues(text.Line(name, maxNodeName))
-	m.lastEventByNode[name] = series
-	return series
+// nodeSeries is the series of a host.
+type nodeSeries struct {
+	gauge  prometheus.Gauge
+	label  string
+	latest time.Time
 }
+
+func (m *Metrics) node(host string, at time.Time) {
+	one, known := m.lastEventByNode[host]
+	switch {
+	case known:
+	case len(m.lastEventByNode) >= maxNodes && !m.forget(at):
+		m.lastEvent.WithLabelValues("other").Set(seconds(at))
+		return
+	default:
+		label := text.Line(host, maxNodeName)
+		one = &nodeSeries{gauge: m.lastEvent.WithLabelValues(label), label: label}
+		m.lastEventByNode[host] = one
+	}
+	one.latest = at
+	one.gauge.Set(seconds(at))
+}
+
+// forget removes the nodes that have been silent for too long, and reports whether there
+// is room now. It looks for them once an hour.
+func (m *Metrics) forget(now time.Time) bool {
+	if now.Sub(m.forgotAt) < time.Hour {
+		return false
+	}
+	m.forgotAt = now
+	for host, one := range m.lastEventByNode {
+		if now.Sub(one.latest) > forgetNode {
+			m.lastEvent.DeleteLabelValues(one.label)
+			delete(m.lastEventByNode, host)
+		}
+	}
+	return len(m.lastEventByNode) < maxNodes
+}
+
+func seconds(at time.Time) float64 { return float64(at.UnixMilli()) / 1000 }
 
 // stored notes how long count events took from socket to disk.
 func (m *Metrics) stored(took time.Duration, count int) {

@@ -63,7 +63,7 @@ var watched = map[string]string{
 
 // open are labels whose values depend on the site; of all others the page lists the values.
 var open = map[string]string{
-	"node": "host names as nodes tell them, 200 at the most, then `other`", "host": "hosts of the configuration",
+	"node": "host names as nodes tell them, 200 at the most, then `other`; one without an event for a week makes room", "host": "hosts of the configuration",
 	"receiver": "destination instances of the configuration", "target": "`qrs` and destination instances",
 	"monitor": "monitors that are switched on, such as server_license", "component": "parts of the service, and `destination/` with destination instances", "shard": "00, 01, ...", "version": "", "revision": "", "goversion": "",
 	"code": "HTTP statuses or their classes, `timeout`, `error`", "handler": "endpoints of the REST API, `none`", "service": "services of the configuration", "operation": "kinds of calls",

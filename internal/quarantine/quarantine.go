@@ -16,7 +16,6 @@ import (
 	"sync/atomic"
 
 	"butler/internal/journal"
-	"butler/internal/udp"
 	"butler/messages"
 )
 
@@ -45,9 +44,9 @@ type Quarantine struct {
 	ledger  Ledger
 	waiting atomic.Int64 // refused datagrams on their way to disk
 
-	mu              sync.Mutex
-	last            uint64 // the ID given last
-	refused, others idQueue
+	mu               sync.Mutex
+	last             uint64 // the ID given last
+	refused, givenUp idQueue
 }
 
 // idQueue holds the IDs of entries, the oldest in front.
@@ -72,10 +71,10 @@ func Open(ledger Ledger) (*Quarantine, error) {
 			surplus = append(surplus, journal.Op{Bucket: bucket, Key: key})
 			return true
 		}
-		trays[id] = &q.others
+		trays[id] = &q.refused
 		var d messages.QuarantinedDatagram
-		if json.Unmarshal(value, &d) != nil || isRefusal(d.Reason) {
-			trays[id] = &q.refused
+		if json.Unmarshal(value, &d) == nil && d.GivenUp {
+			trays[id] = &q.givenUp
 		}
 		return true
 	})
@@ -92,10 +91,6 @@ func Open(ledger Ledger) (*Quarantine, error) {
 		ledger.Commit(surplus, func(error) {})
 	}
 	return q, nil
-}
-
-func isRefusal(reason string) bool {
-	return slices.ContainsFunc(udp.Reasons(), func(r udp.Reason) bool { return r.String() == reason })
 }
 
 // Put keeps a refused datagram, and calls kept when it is on disk. While the ledger
@@ -117,7 +112,8 @@ func (q *Quarantine) Put(d messages.QuarantinedDatagram, kept func()) {
 // there are too many. While the ledger cannot be written it waits in memory, in order
 // with all other commits.
 func (q *Quarantine) Keep(d messages.QuarantinedDatagram) {
-	q.keep(d, &q.others, func(error) {})
+	d.GivenUp = true
+	q.keep(d, &q.givenUp, func(error) {})
 }
 
 func (q *Quarantine) keep(d messages.QuarantinedDatagram, on *idQueue, done func(error)) {
