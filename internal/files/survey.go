@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strings"
 	"slices"
 )
 
@@ -122,9 +123,27 @@ func (s *surveyor) link(at entry) error {
 	}
 	moved := path.Join(s.target, at.rel[len(s.top):])
 	for _, rel := range []string{at.rel, moved} {
-		if filepath.IsAbs(to) || !filepath.IsLocal(path.Join(path.Dir(rel), filepath.ToSlash(to))) {
+		if filepath.IsAbs(to) || climbsAgain(filepath.ToSlash(to)) || !filepath.IsLocal(path.Join(path.Dir(rel), filepath.ToSlash(to))) {
 			return refuse(NotApproved, at.at, "is a link that leads out of the approved directory", "remove the link, or name the file that it leads to")
 		}
 	}
 	return nil
+}
+
+// climbsAgain reports whether a path goes up after it went down. What it goes down through
+// may itself be a link, so that nothing can be said of where it leads.
+func climbsAgain(to string) bool {
+	down := false
+	for _, name := range strings.Split(to, "/") {
+		switch name {
+		case "", ".":
+		case "..":
+			if down {
+				return true
+			}
+		default:
+			down = true
+		}
+	}
+	return false
 }

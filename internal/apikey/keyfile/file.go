@@ -142,8 +142,12 @@ func modeLike(before fs.FileInfo) fs.FileMode {
 // removed, because the key file itself is replaced.
 func (f File) lock(ctx context.Context) (io.Closer, error) {
 	path := wholefile.Target(f.path) + ".lock"
-	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	root, err := os.OpenRoot(filepath.Dir(path)) // so that a link of this name makes no file elsewhere
 	if err != nil {
+		return nil, err
+	}
+	file, err := root.OpenFile(filepath.Base(path), os.O_RDWR|os.O_CREATE|syscall.O_NONBLOCK, 0o600)
+	if err = errors.Join(err, root.Close()); err != nil {
 		return nil, err
 	}
 	wholefile.HandOverAt(path)

@@ -183,6 +183,21 @@ func TestFile_leavesRoomToRevoke(t *testing.T) {
 	}
 }
 
+// The command may run as root in a directory of the service's account.
+func TestFile_followsNoLinkToItsLock(t *testing.T) {
+	f := newFile(t)
+	elsewhere := filepath.Join(t.TempDir(), "victim")
+	if err := os.Symlink(elsewhere, f.Path()+".lock"); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := f.Issue(t.Context(), rand.Reader, sales); err == nil {
+		t.Error("want an error")
+	}
+	if _, err := os.Lstat(elsewhere); err == nil {
+		t.Error("a file was made elsewhere")
+	}
+}
+
 func TestFile_waitsForTheLockUntilItsCallerGivesUp(t *testing.T) {
 	f := newFile(t)
 	lock, err := f.lock(t.Context())
