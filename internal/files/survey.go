@@ -9,8 +9,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"strings"
 	"slices"
+	"strings"
 )
 
 // maxDepth bounds the depth of a tree; every level holds a directory open.
