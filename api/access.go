@@ -97,6 +97,18 @@ func (r *rest) admit(c *call, e *route) error {
 	return nil
 }
 
+// unbound keeps callers that are bound to tags of tasks from a call about something
+// else: a schedule starts its task for the service, whatever tags that has; a message
+// may start tasks; an app and a post have no such tags.
+func unbound(what string, serve func(*call) (int, any, error)) func(*call) (int, any, error) {
+	return func(c *call) (int, any, error) {
+		if len(c.caller.Tags) > 0 {
+			return 0, nil, web.Problemf(http.StatusForbidden, "", "the credentials are bound to tags of tasks, and %s is no task; use a key without tags", what)
+		}
+		return serve(c)
+	}
+}
+
 // misdirected refuses calls whose Host header is not a name of this service. It
 // guards against DNS rebinding, and only applies where the loopback address is the
 // sole protection: a web page whose name was made to resolve to this machine passes

@@ -54,6 +54,16 @@ func TestAccess_takesNoLargeBodyFromAStranger(t *testing.T) {
 	}
 }
 
+// Tags of tasks say nothing about a message.
+func TestAccess_whoIsBoundToTagsSendsNoMessages(t *testing.T) {
+	c := newContract(t, func(o *Options) { o.Access = startKeys })
+	for _, row := range []struct{ method, path string }{
+		{"PUT", "/v4/slackpostmessage"}, {"POST", "/v4/newrelic/event"}, {"POST", "/v4/newrelic/metric"}, {"PUT", "/v4/mqttpublishmessage"},
+	} {
+		c.call(row.path, request{name: row.path, method: row.method, target: row.path, body: "{}", header: withKey("hr"), want: 403})
+	}
+}
+
 func TestAccess_needsAKeyWithTheScope(t *testing.T) {
 	const ping, values = "/v4/butlerping", "/v4/keyvalues/{namespace}"
 	put := request{name: "put", method: "POST", target: "/v4/keyvalues/etl", body: `{"key":"k","value":"v"}`}

@@ -33,17 +33,6 @@ type scheduled struct {
 	Problem string `json:"problem,omitempty"`
 }
 
-// unbound keeps callers that are bound to tags from changing schedules: those
-// start their tasks on behalf of the service, whatever tags a task has.
-func unbound(serve func(*call) (int, any, error)) func(*call) (int, any, error) {
-	return func(c *call) (int, any, error) {
-		if len(c.caller.Tags) > 0 {
-			return 0, nil, web.Problemf(http.StatusForbidden, "", "the credentials are bound to tags, and a schedule is not; use a key without tags")
-		}
-		return serve(c)
-	}
-}
-
 func (r *rest) scheduleList(c *call) (int, any, error) {
 	query := c.query()
 	id, named, err := query.text("id")

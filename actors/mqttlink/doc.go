@@ -64,7 +64,8 @@ type Row struct {
 	Concurrency int
 }
 
-func (r Row) fits(topic string) bool {
+// Fits reports whether a message of the topic belongs to the row.
+func (r Row) Fits(topic string) bool {
 	rest, ok := strings.CutPrefix(topic, r.Topic)
 	return ok && (rest == "" || r.Below && (rest[0] == '/' || strings.HasSuffix(r.Topic, "/")))
 }

@@ -99,7 +99,7 @@ func (m *machine) arrived(a messages.MQTTMessageArrived) []any {
 		return nil // Resume hands it out again under another ID
 	}
 	j := job{MQTTMessageArrived: a}
-	i := slices.IndexFunc(m.lanes, func(l *lane) bool { return l.row.fits(a.Topic) })
+	i := slices.IndexFunc(m.lanes, func(l *lane) bool { return l.row.Fits(a.Topic) })
 	if i < 0 {
 		return []any{tell{row: otherRow, result: ignored, job: j}, settle{a.ID}}
 	}

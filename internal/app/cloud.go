@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"butler/actors/cloud"
+	"butler/actors/mqttlink"
 	"butler/api"
 	"butler/config"
 	"butler/internal/cloudevent"
@@ -83,7 +84,8 @@ type cloudIntake struct {
 	replaced bool
 	calls    sync.WaitGroup
 	// forwarded handles the events of the broker, nil without one.
-	forwarded *inbound
+	forwarded  *inbound
+	forwardRow mqttlink.Row
 }
 
 // cloudPart is the intake of the events of the tenant.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"butler/config"
+	"butler/internal/apikey"
 	"butler/internal/app"
 	"butler/internal/cloudevent"
 	"butler/internal/demo"
@@ -330,6 +331,12 @@ func TestCloud_takesEventsFromTheBrokerOfAGateway(t *testing.T) {
 	}
 	if state, reason := s.component("qlikcloud/mqtt"); state != "up" {
 		t.Errorf("the connection is %s: %s", state, reason)
+	}
+	// The brokers may be the same.
+	for topic, want := range map[string]bool{"qscloud/app/reload": false, "qscloud/app/reload/ten-1": false, "qscloud/app": true} {
+		if err := app.Publish(t.Context(), s.app, apikey.Principal{Scopes: []apikey.Scope{apikey.Start}}, topic, "{}"); (err == nil) != want {
+			t.Errorf("want a message of a caller without the scope events published to %s %v, got %v", topic, want, err)
+		}
 	}
 }
 

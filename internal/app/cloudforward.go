@@ -81,6 +81,7 @@ func (in *cloudIntake) buildForward(p *part) error {
 	rows := []mqttlink.Row{{
 		Name: "cloud_event", Topic: section.Topic.AppReload, Below: true, IgnoreRetained: true, Handle: in.takeForwarded, Concurrency: forwardConcurrency,
 	}}
+	in.forwardRow = rows[0]
 	if in.forwarded, err = in.gen.receive("cloud", conn, rows, section.Topic.SubscriptionRoot); err != nil {
 		return fmt.Errorf("subscribe to events of Qlik Cloud (mqttConfig.qlikSenseCloud.event.mqttForward.topic.subscriptionRoot): %w", err)
 	}
@@ -90,6 +91,11 @@ func (in *cloudIntake) buildForward(p *part) error {
 	p.open = in.connect
 	p.closer.add("MQTT connection for Qlik Cloud", conn.Close)
 	return nil
+}
+
+// forwards reports whether a message of the topic is an event.
+func (in *cloudIntake) forwards(name string) bool {
+	return in != nil && in.forwarded != nil && in.forwardRow.Fits(name)
 }
 
 // connect starts the connection to the broker.

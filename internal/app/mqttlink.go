@@ -111,12 +111,16 @@ func (g *generation) startByMessage(ctx context.Context, m messages.MQTTMessageA
 type publications struct{ gen *generation }
 
 // Publish implements api.MQTT. A message to the start topic comes back to this service
-// and starts tasks with all scopes, so the caller needs those that its content uses.
+// and starts tasks with all scopes, so the caller needs those that its content uses. So
+// may one to the topic with the events of Qlik Cloud, if the brokers are the same.
 func (p publications) Publish(ctx context.Context, caller apikey.Principal, topic, message string) error {
 	if p.gen.startTopic == topic && !caller.Has(apikey.KV) {
 		if request, err := starttask.FromMessage([]byte(message)); err == nil && len(request.KeyValues) > 0 {
 			return api.NewProblem(http.StatusForbidden, "a message that stores key-values needs the scope kv, too")
 		}
+	}
+	if p.gen.cloud.forwards(topic) && !caller.Has(apikey.Events) {
+		return api.NewProblem(http.StatusForbidden, "a message to the topic with the events of Qlik Cloud needs the scope events, too")
 	}
 	err := p.gen.mqtt.Publish(ctx, topic, []byte(message))
 	switch {
