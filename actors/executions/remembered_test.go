@@ -103,3 +103,36 @@ func TestMachine_forgetsATrialThatWasLeftBehind(t *testing.T) {
 		t.Errorf("want %v to be deleted, got %v", want, deleted)
 	}
 }
+
+// A record may come again after a crash, however late; that of a new event is another one.
+func TestMachine_aRecordThatContributedIsARepetitionHoweverLate(t *testing.T) {
+	for name, row := range map[string]struct {
+		after time.Duration
+		seq   uint64
+		want  string
+	}{
+		"the same record, in time":      {time.Minute, 7, "tell"},
+		"another record, in time":       {time.Minute, 8, "tell"},
+		"the same record, a day later":  {24 * time.Hour, 7, "tell"},
+		"an older record, a day later":  {24 * time.Hour, 6, "tell"},
+		"another record, a day later":   {24 * time.Hour, 8, "decide failed"},
+		"another record, when it's due": {10 * time.Minute, 8, "decide failed"},
+	} {
+		n := newNight(t)
+		n.decided("a", 0, arrives("a", 7, messages.FamilyFailed, false))
+		n.want(name, n.at(row.after, arrives("a", row.seq, messages.FamilyFailed, false)), row.want)
+	}
+}
+
+func TestMachine_endsEveryExecutionThatIsRecordedWithOneThatGoesOn(t *testing.T) {
+	n := newNight(t)
+	first, second := arrives("a", 1, messages.FamilyFailed, false), arrives("b", 2, messages.FamilyFailed, false)
+	n.want("one event", n.at(0, first), "decide failed")
+	n.want("that of another execution", n.at(0, second), "decide failed")
+	n.want("a second one", n.at(0, arrives("a", 3, messages.FamilySucceeded, false)))
+	seen := messages.Seen{Until: n.began.Add(time.Hour), Seq: 2}.WithFamily(messages.FamilyFailed)
+	n.want("both decisions", n.at(0, recorded{[]decision{
+		{&first.Events[0], n.machine.entry("a"), seen}, {&second.Events[0], n.machine.entry("b"), seen},
+	}}), "tell", "spawn a", "observe succeeded", "tell")
+	n.holds("when both are recorded", 1, 1)
+}
