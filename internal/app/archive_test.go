@@ -17,8 +17,8 @@ import (
 )
 
 // archiveName returns where the script log of an event belongs, below the
-// archive's directory. Two failures of a task in one second share a name. An
-// event whose time leads nowhere has the time at which it came.
+// archive's directory. The log of a second failure of a task in one second has
+// a name of its own; see ownLog. An event whose time leads nowhere has the time at which it came.
 func archiveName(e messages.TaskEvent) string {
 	at, ok := timeOf(e)
 	if !ok {
@@ -30,6 +30,13 @@ func archiveName(e messages.TaskEvent) string {
 // archiveEnd is the part of the name that does not depend on a clock.
 func archiveEnd(e messages.TaskEvent) string {
 	return "_appId=" + e.AppID + "_taskId=" + e.TaskID + ".log"
+}
+
+// ownLog takes apart the name of a script log that has the ID of its execution in it,
+// because another log has the shared name.
+func ownLog(name string) (shared, execution string, own bool) {
+	before, after, own := strings.Cut(name, "_executionId=")
+	return before + ".log", strings.ToLower(strings.TrimSuffix(after, ".log")), own
 }
 
 // timeOf reads the time that an event tells; a text from the network may tell none.
@@ -93,8 +100,19 @@ func (o *oracle) checkArchive() {
 		belongs[a.file] = e
 		names[a.execution] = append(names[a.execution], a.file)
 	}
+	archived := func(name string) bool { _, found := o.archive[name]; return found }
+	own := map[string]bool{} // has a log with its ID in the name
+	for name := range o.archive {
+		shared, execution, ok := ownLog(name)
+		end := nameless[execution]
+		if ok && archived(shared) && (slices.Contains(names[execution], shared) || end != "" && strings.HasSuffix(shared, end)) {
+			belongs[name], own[execution] = o.executions[execution], true
+		}
+	}
 	for _, execution := range slices.Sorted(maps.Keys(names)) {
-		archived := func(name string) bool { _, found := o.archive[name]; return found }
+		if own[execution] {
+			continue
+		}
 		if !slices.ContainsFunc(names[execution], archived) && !o.logless[execution] && !o.poorer[execution] {
 			o.problem("%s, the script log of %s, is not on disk; %s", names[execution][0], o.executions[execution], o.story(execution))
 		}
@@ -103,6 +121,7 @@ func (o *oracle) checkArchive() {
 	for _, execution := range slices.Sorted(maps.Keys(nameless)) {
 		name := ownOrShared(onDisk, belongs, execution, nameless[execution], sent)
 		switch {
+		case own[execution]:
 		case name != "":
 			belongs[name] = o.executions[execution]
 		case names[execution] == nil && !o.logless[execution] && !o.poorer[execution]:

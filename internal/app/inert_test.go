@@ -105,7 +105,7 @@ func (s *site) everythingTold(dir string) (out []told) {
 }
 
 // logName is the name of a stored script log.
-var logName = regexp.MustCompile(`^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d_[\d-]+_appId=[\w-]+_taskId=[\w-]+\.log$`)
+var logName = regexp.MustCompile(`^\d{4}-\d\d-\d\d/\d{4}-\d\d-\d\d_[\d-]+_appId=[\w-]+_taskId=[\w-]+(_executionId=[\w-]+)?\.log$`)
 
 // stored returns the script logs on disk.
 func (s *site) stored(dir string) (out []told) {

@@ -132,9 +132,10 @@ func (o *oracle) wantsProblem(t *testing.T, want string) {
 // TestOracle_findsWhatIsWrongWithAReload is about the destinations that only reloads have.
 func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 	const (
-		id   = "5e3b0a56-0000-4000-8000-000000000002"
-		file = "2026-05-06/2026-05-06_12-00-05_appId=app_taskId=task.log"
-		text = "2026-05-06 12:00:00 Execution started.\n2026-05-06 12:00:00 App: Sales (app)\n2026-05-06 12:00:04 Execution finished.\n"
+		id      = "5e3b0a56-0000-4000-8000-000000000002"
+		file    = "2026-05-06/2026-05-06_12-00-05_appId=app_taskId=task.log"
+		ownFile = "2026-05-06/2026-05-06_12-00-05_appId=app_taskId=task_executionId=5e3b0a56-0000-4000-8000-000000000003.log"
+		text    = "2026-05-06 12:00:00 Execution started.\n2026-05-06 12:00:00 App: Sales (app)\n2026-05-06 12:00:04 Execution finished.\n"
 	)
 	at := time.Date(2026, 5, 6, 12, 0, 6, 0, time.UTC)
 	told := func(name, notice string) receipt {
@@ -197,6 +198,16 @@ func TestOracle_findsWhatIsWrongWithAReload(t *testing.T) {
 		{"a script log of another app is in its place", func(o *oracle) {
 			o.archive[file] = strings.ReplaceAll(o.archive[file], "(app)", "(other)")
 		}, "is not the whole script log"},
+		{"a second script log in the same second has a name of its own", func(o *oracle) {
+			overtaken(o)
+			o.windows, o.archive[ownFile] = nil, o.archive[file]
+		}, ""},
+		{"a script log has a name of its own although nobody else has its name", func(o *oracle) {
+			overtaken(o)
+			o.windows, o.archive[ownFile] = nil, o.archive[file]
+			delete(o.archive, file)
+		}, "belongs to no failed reload"},
+		{"a script log has the name of an execution that nobody knows", func(o *oracle) { o.archive[ownFile] = o.archive[file] }, "belongs to no failed reload"},
 		{"a half-written file is left", func(o *oracle) { o.archive[".part"] = "" }, "belongs to no failed reload"},
 		{"Slack was not notified of a task", func(o *oracle) { o.receipts = o.receipts[1:] }, "1 alerts, of which 0 were delivered"},
 		{"Slack was told of what was not accepted", func(o *oracle) {
