@@ -924,6 +924,23 @@ func TestMachine_scriptLogsLeaveRoomForQuickCalls(t *testing.T) {
 	}
 }
 
+func TestMachine_theOldestQuestionOfAnyKindIsNext(t *testing.T) {
+	b := pinged(t, Rules{MaxConcurrent: 1})
+	b.ask(messages.LookupExecution{TaskID: guid(1)}) // the others wait for its lane
+	b.ask(messages.LookupOwner{UserID: guid(2), MaxAge: minute})
+	b.ask(messages.LookupTask{TaskID: guid(3), MaxAge: minute})
+	b.ask(messages.LookupApp{AppID: guid(4), MaxAge: minute})
+	b.ask(messages.LookupTask{TaskID: guid(5), MaxAge: minute}) // shares the call of the older one
+	var order []string
+	for _, op := range []operation{opExecution, opOwner, opTask, opApp} {
+		order = append(order, b.running()...)
+		b.answer(op, outcome{})
+	}
+	if diff := cmp.Diff([]string{"execution 1", "owner 1", "task 2", "app 1"}, order); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
 func TestMachine_scriptLogIsCutForEachAsker(t *testing.T) {
 	b := pinged(t, Rules{MaxConcurrent: 1})
 	b.ask(messages.LookupExecution{TaskID: guid(9)}) // so that both wait for one call
