@@ -55,7 +55,8 @@ func (i Inspection) Findings(cfg *config.Config) []config.Finding {
 	out = append(out, cloudFindings(cfg)...)
 	out = append(out, pageFindings(cfg.Page())...)
 	out = append(out, startFilterFindings(cfg)...)
-	out = append(out, schedulerFindings(cfg.Scheduler())...)
+	out = append(out, schedulerFindings(cfg)...)
+	out = append(out, misplacedFindings(cfg)...)
 	out = append(out, serviceFindings(cfg.ServiceMonitor())...)
 	out = append(out, choiceFindings(cfg)...)
 	if section := cfg.QRS(); section.Enabled() && !i.Isolated {

@@ -99,15 +99,19 @@ func (s schedules) SwitchAll(ctx context.Context, c messages.SwitchAllSchedules)
 	return ask[messages.SwitchAllSchedulesReply](ctx, s.gen.kit, s.gen.pids.schedules, func(to messages.Ref) any { c.ReplyTo = to; return c })
 }
 
+// schedulerFile is the key of the schedule file.
+const schedulerFile = "scheduler.configfile"
+
 // schedulerFindings warns of a schedule file that cannot be read, and of schedules in
 // it that cannot run. The service runs without them.
-func schedulerFindings(section config.Scheduler) []config.Finding {
-	if !section.Enable {
+func schedulerFindings(cfg *config.Config) []config.Finding {
+	section := cfg.Scheduler()
+	if !section.Enable || misplaced(cfg, section.ConfigFile) != "" { // which is a finding of its own
 		return nil
 	}
 	var out []config.Finding
 	warn := func(reason, suggestion string) {
-		out = append(out, config.Finding{Warning: true, Path: "scheduler.configfile", Reason: reason, Suggestion: suggestion})
+		out = append(out, config.Finding{Warning: true, Path: schedulerFile, Reason: reason, Suggestion: suggestion})
 	}
 	err := wholefile.Openable(section.ConfigFile)
 	var book messages.ScheduleBook
