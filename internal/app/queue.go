@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"butler/actors/monitor"
@@ -30,7 +32,9 @@ func queueMonitor(cfg *config.Config) monitorRow {
 				return nil, nil
 			}
 			host, hostErr := os.Hostname()
-			return g.queueReader(host).read, errors.Join(err, hostErr)
+			reader := g.queueReader(host)
+			groupsErr := g.cfg.Section("udpServerConfig.queueMetrics.influxdb.metrics", &reader.groups)
+			return reader.read, errors.Join(err, hostErr, groupsErr)
 		},
 	}
 }
@@ -52,8 +56,34 @@ type queueReader struct {
 	intake  func(context.Context) (messages.IngestSnapshot, error)
 	metrics func() (measured, error)
 
+	// groups are the switches of the fields, by name; one that is absent is on.
+	groups map[string]struct{ Enable bool }
+
 	lastIntake  messages.IngestSnapshot
 	lastMetrics measured
+}
+
+// queueGroups are the fields that have a switch together, by its name in lower case.
+var queueGroups = map[string][]string{
+	"dropcounters":    {"messages_dropped_total", "messages_dropped_queue_full", "messages_dropped_rate_limit", "messages_dropped_size"},
+	"messagecounters": {"messages_received", "messages_queued", "messages_processed", "messages_failed"},
+	"queuestate":      {"queue_size", "queue_max_size", fieldUtilisation, "queue_pending", "backpressure_active"},
+	"processingtimes": {"processing_time_avg_ms", "processing_time_p95_ms", "processing_time_max_ms"},
+	"dedup":           {"deduplication_cache_size", "messages_dropped_duplicate"},
+	"ratelimit":       {"rate_limit_current"},
+}
+
+// wanted leaves out the fields that are switched off.
+func (q *queueReader) wanted(p messages.Point) messages.Point {
+	p.Fields = slices.DeleteFunc(p.Fields, func(f messages.Field) bool {
+		for name, group := range q.groups {
+			if !group.Enable && slices.Contains(queueGroups[strings.ToLower(name)], f.Name) {
+				return true
+			}
+		}
+		return false
+	})
+	return p
 }
 
 // The metrics that are not in messages.IngestSnapshot.
@@ -77,8 +107,11 @@ func (q *queueReader) read(ctx context.Context, _ time.Time) (monitor.Report, er
 	if err != nil {
 		return monitor.Report{}, err
 	}
-	point := q.point(intake, metrics)
+	point := q.wanted(q.point(intake, metrics))
 	q.lastIntake, q.lastMetrics = intake, metrics
+	if len(point.Fields) == 0 {
+		return monitor.Report{}, nil
+	}
 	return monitor.Report{Alerts: []messages.Alert{{Kind: messages.UDPQueue, Points: []messages.Point{point}}}}, nil
 }
 

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -102,6 +103,41 @@ func TestQueueReader_tellsWhatHasComeSinceTheLastPoint(t *testing.T) {
 	})
 	intake.Received, intake.Queued = 2, 2
 	want("after a restart of the intake", map[string]float64{"messages_received": 2, "messages_queued": 2})
+}
+
+func TestQueueReader_leavesOutWhatIsSwitchedOff(t *testing.T) {
+	q := &queueReader{
+		intake:  func(context.Context) (messages.IngestSnapshot, error) { return messages.IngestSnapshot{}, nil },
+		metrics: func() (measured, error) { return measured{}, nil },
+		groups:  map[string]struct{ Enable bool }{},
+	}
+	all := numbers(t, q)
+	for name, fields := range queueGroups {
+		q.groups[name] = struct{ Enable bool }{true}
+		if got := numbers(t, q); len(got) != len(all) {
+			t.Errorf("%s is on: want all fields, got %v", name, got)
+		}
+		q.groups[name] = struct{ Enable bool }{false}
+		for _, field := range fields {
+			delete(all, field)
+		}
+		report, err := q.read(t.Context(), time.Time{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) == 0 {
+			if len(report.Alerts) != 0 {
+				t.Errorf("want no point without fields, got %+v", report.Alerts)
+			}
+			break
+		}
+		if got := numbers(t, q); !slices.Equal(slices.Sorted(maps.Keys(got)), slices.Sorted(maps.Keys(all))) {
+			t.Errorf("without %s: want %v, got %v", name, all, got)
+		}
+	}
+	if len(all) > 0 {
+		t.Errorf("these fields have no switch: %v", all)
+	}
 }
 
 // A distribute task is followed for hours: how long it took says nothing of the intake.
