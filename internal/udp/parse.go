@@ -106,7 +106,7 @@ func (k *Checker) check(payload []byte, opts ParseOptions) (checked, *Rejection)
 	fields, count := split(payload)
 	kind, known := identify(fields[0])
 	if !known {
-		return checked{}, &Rejection{Reason: ReasonUnknownType, Detail: Excerpt(fields[0], detailCharacters)}
+		return checked{}, &Rejection{Reason: ReasonUnknownType, Detail: Excerpt(fields[0], detailCharacters), Untyped: isUntyped(&fields, count)}
 	}
 	c, rejection := k.read(kind, &fields, count)
 	if rejection == nil || !opts.RecoverSemicolons || kind.fields != schedulerFields || count <= schedulerFields {
@@ -116,6 +116,12 @@ func (k *Checker) check(payload []byte, opts ParseOptions) (checked, *Rejection)
 		return k.read(kind, &recovered, schedulerFields)
 	}
 	return c, rejection
+}
+
+// isUntyped reports whether a message is that of an appender file from before there were
+// message types: the fields of a failed reload without the first one.
+func isUntyped(fields *fieldList, count int) bool {
+	return count == schedulerFields-1 && qlik.IsGUID(fields[4]) && qlik.IsGUID(fields[8])
 }
 
 // split splits payload at the semicolons. It returns the fields that may be used and

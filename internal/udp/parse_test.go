@@ -233,6 +233,9 @@ func TestParse_refusesWhatIsNoEvent(t *testing.T) {
 		"/unknown-type/;a;b;c": {Reason: ReasonUnknownType, Detail: "/unknown-type/"},
 		"\x00\x01\x02":         {Reason: ReasonUnknownType},
 		"/x\x1b[31m/;a":        {Reason: ReasonUnknownType, Detail: "/x[31m/"},
+		"n1;Sales;App;LAB\\goran;dec2a02a-1680-44ef-8dc2-e2bfb180af87;e3b27f50-b1c0-4879-88fc-c7cdd9c1cf3e;2021-02-10 10:17:29,245;WARN;1dbf6b33-ee5a-4b1e-9f2e-9c6d4d8b5a11;Message": {
+			Reason: ReasonUnknownType, Detail: "n1", Untyped: true,
+		},
 		strings.Repeat("é", 9000): {
 			Reason: ReasonUnknownType, Detail: strings.Repeat("é", detailCharacters),
 		},
@@ -247,6 +250,9 @@ func TestRejection_saysWhatIsWrong(t *testing.T) {
 	for want, rejection := range map[string]Rejection{
 		"the datagram is empty":           {Reason: ReasonEmpty},
 		`unknown message type "/x/"`:      {Reason: ReasonUnknownType, Detail: "/x/"},
+		`no message type: the node "n1" has an appender file of an early version of the Node.js tool; replace it with that of butler appender`: {
+			Reason: ReasonUnknownType, Detail: "n1", Untyped: true,
+		},
 		"12 fields, want exactly 11":      {Reason: ReasonFieldCount, Expected: 11, Actual: 12},
 		"3 fields, want at least 11":      {Reason: ReasonFieldCount, Expected: 11, Actual: 3, AtLeast: true},
 		`task ID "x" is not a GUID`:       {Reason: ReasonBadTaskID, Detail: "x"},

@@ -71,6 +71,9 @@ type Rejection struct {
 	Expected, Actual int
 	// AtLeast reports that Expected is a minimum.
 	AtLeast bool
+	// Untyped reports that the datagram is a failed reload without a message type, as
+	// appender files of early versions of the Node.js tool send it.
+	Untyped bool
 }
 
 // Error describes the rejection in one sentence fragment.
@@ -79,6 +82,9 @@ func (r *Rejection) Error() string {
 	case ReasonEmpty:
 		return "the datagram is empty"
 	case ReasonUnknownType:
+		if r.Untyped {
+			return fmt.Sprintf("no message type: the node %q has an appender file of an early version of the Node.js tool; replace it with that of butler appender", r.Detail)
+		}
 		return fmt.Sprintf("unknown message type %q", r.Detail)
 	case ReasonFieldCount:
 		bound := "exactly"
