@@ -248,8 +248,8 @@ func TestParse_refusesWhatIsNoEvent(t *testing.T) {
 
 func TestRejection_saysWhatIsWrong(t *testing.T) {
 	for want, rejection := range map[string]Rejection{
-		"the datagram is empty":           {Reason: ReasonEmpty},
-		`unknown message type "/x/"`:      {Reason: ReasonUnknownType, Detail: "/x/"},
+		"the datagram is empty":      {Reason: ReasonEmpty},
+		`unknown message type "/x/"`: {Reason: ReasonUnknownType, Detail: "/x/"},
 		`no message type: the node "n1" has an appender file of an early version of the Node.js tool; replace it with that of butler appender`: {
 			Reason: ReasonUnknownType, Detail: "n1", Untyped: true,
 		},
