@@ -45,6 +45,9 @@ func TestSchema_aMissingSwitchIsOff(t *testing.T) {
 		"udpServerConfig.deduplication.enable": true, // repeated events must not alert twice
 		"operations.enable":                    true, // a service without health is not operable
 	}
+	for _, group := range []string{"dropCounters", "messageCounters", "queueState", "processingTimes", "dedup", "rateLimit"} {
+		on["udpServerConfig.queueMetrics.influxdb.metrics."+group+".enable"] = true // a part of what has a switch of its own
+	}
 	for n := range schema(t).values {
 		if n.name == "enable" && n.Alias == "" && n.fallback != on[n.path] {
 			t.Errorf("%s: want the default %v, got %v", n.path, on[n.path], n.fallback)

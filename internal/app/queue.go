@@ -5,7 +5,6 @@ import (
 	"errors"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"butler/actors/monitor"
@@ -56,34 +55,38 @@ type queueReader struct {
 	intake  func(context.Context) (messages.IngestSnapshot, error)
 	metrics func() (measured, error)
 
-	// groups are the switches of the fields, by name; one that is absent is on.
-	groups map[string]struct{ Enable bool }
+	groups queueGroups
 
 	lastIntake  messages.IngestSnapshot
 	lastMetrics measured
 }
 
-// queueGroups are the fields that have a switch together, by its name in lower case.
-var queueGroups = map[string][]string{
-	"dropcounters":    {"messages_dropped_total", "messages_dropped_queue_full", "messages_dropped_rate_limit", "messages_dropped_size"},
-	"messagecounters": {"messages_received", "messages_queued", "messages_processed", "messages_failed"},
-	"queuestate":      {"queue_size", "queue_max_size", fieldUtilisation, "queue_pending", "backpressure_active"},
-	"processingtimes": {"processing_time_avg_ms", "processing_time_p95_ms", "processing_time_max_ms"},
-	"dedup":           {"deduplication_cache_size", "messages_dropped_duplicate"},
-	"ratelimit":       {"rate_limit_current"},
+// queueGroups are the switches of the fields, udpServerConfig.queueMetrics.influxdb.metrics.
+type queueGroups struct {
+	DropCounters, MessageCounters, QueueState, ProcessingTimes, Dedup, RateLimit queueGroup
 }
 
-// wanted leaves out the fields that are switched off.
-func (q *queueReader) wanted(p messages.Point) messages.Point {
-	p.Fields = slices.DeleteFunc(p.Fields, func(f messages.Field) bool {
-		for name, group := range q.groups {
-			if !group.Enable && slices.Contains(queueGroups[strings.ToLower(name)], f.Name) {
-				return true
-			}
+// queueGroup is the switch of some fields.
+type queueGroup struct{ Enable bool }
+
+// off returns the fields that are switched off.
+func (g queueGroups) off() (fields []string) {
+	for _, group := range []struct {
+		queueGroup
+		fields []string
+	}{
+		{g.DropCounters, []string{"messages_dropped_total", "messages_dropped_queue_full", "messages_dropped_rate_limit", "messages_dropped_size"}},
+		{g.MessageCounters, []string{"messages_received", "messages_queued", "messages_processed", "messages_failed"}},
+		{g.QueueState, []string{"queue_size", "queue_max_size", fieldUtilisation, "queue_pending", "backpressure_active"}},
+		{g.ProcessingTimes, []string{"processing_time_avg_ms", "processing_time_p95_ms", "processing_time_max_ms"}},
+		{g.Dedup, []string{"deduplication_cache_size", "messages_dropped_duplicate"}},
+		{g.RateLimit, []string{"rate_limit_current"}},
+	} {
+		if !group.Enable {
+			fields = append(fields, group.fields...)
 		}
-		return false
-	})
-	return p
+	}
+	return fields
 }
 
 // The metrics that are not in messages.IngestSnapshot.
@@ -107,7 +110,8 @@ func (q *queueReader) read(ctx context.Context, _ time.Time) (monitor.Report, er
 	if err != nil {
 		return monitor.Report{}, err
 	}
-	point := q.wanted(q.point(intake, metrics))
+	point, off := q.point(intake, metrics), q.groups.off()
+	point.Fields = slices.DeleteFunc(point.Fields, func(f messages.Field) bool { return slices.Contains(off, f.Name) })
 	q.lastIntake, q.lastMetrics = intake, metrics
 	if len(point.Fields) == 0 {
 		return monitor.Report{}, nil
