@@ -299,7 +299,10 @@ func (i Inspection) unreadable(path, file string) []config.Finding {
 		Path: path, Reason: fmt.Sprintf("cannot be read: %v", err),
 		Suggestion: "export the certificates in the QMC, or leave configQRS.host empty",
 	}
-	if i.Elsewhere && errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		f.Suggestion = "let the account of the service read it"
+	case i.Elsewhere && errors.Is(err, fs.ErrNotExist):
 		f.Warning, f.Suggestion = true, "the service does not start on this machine; "+f.Suggestion
 	}
 	return []config.Finding{f}

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"runtime"
@@ -235,11 +236,19 @@ func (p *inspection) portFinding(ctx context.Context, l listener) doctor.Finding
 	if _, runs := p.service(); runs && sockets.InUse(err) {
 		return doctor.Good(subject, "is taken, and the service runs")
 	}
-	return doctor.Fail(subject, "cannot be opened: "+text.Line(err.Error(), 200), fmt.Sprintf("find out which program uses it with %s, or change %s", whoHas('t', l.port), l.key))
+	return doctor.Fail(subject, "cannot be opened: "+text.Line(err.Error(), 200), freePort(err, 't', l.port, l.key))
 }
 
-// whoHas returns the command that shows which program uses a port; the protocol is
-// 't' for TCP or 'u' for UDP.
+// freePort says how to mend that a port cannot be opened. The protocol is 't' for TCP or
+// 'u' for UDP.
+func freePort(err error, protocol rune, port int, key string) string {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Sprintf("ports below 1024 need root or CAP_NET_BIND_SERVICE; grant it, or change %s", key)
+	}
+	return fmt.Sprintf("find out which program uses it with %s, or change %s", whoHas(protocol, port), key)
+}
+
+// whoHas returns the command that shows which program uses a port.
 func whoHas(protocol rune, port int) string {
 	if runtime.GOOS == "windows" {
 		return fmt.Sprintf("netstat -ano | findstr :%d", port)

@@ -114,7 +114,7 @@ func (p *inspection) udpFindings(ctx context.Context) []doctor.Finding {
 	case runs && state.component("udp") == "up":
 		out = append(out, doctor.Good(subject, "the service receives task events on it"))
 	default:
-		out = append(out, doctor.Fail(subject, "cannot be opened: "+err.Error(), fmt.Sprintf("find out which program uses it with %s, or change udpServerConfig.portTaskFailure", whoHas('u', section.Port))))
+		out = append(out, doctor.Fail(subject, "cannot be opened: "+err.Error(), freePort(err, 'u', section.Port, "udpServerConfig.portTaskFailure")))
 	}
 	if err != nil { // the rest is the same on any port
 		options.Port = 0
