@@ -383,3 +383,19 @@ func TestEvent_channelsOfOneWebhookAreDifferentAddresses(t *testing.T) {
 		t.Errorf("want webhook and channel to count, got %v and %v", a.Address(), b.Address())
 	}
 }
+
+// The notification of a phone shows the text of a message and no blocks.
+func TestMessage_phonesShowWhatItIsAbout(t *testing.T) {
+	a := destinationtest.Complete(messages.ReloadTaskFailed)
+	a.Event.TaskName, a.Task.Name = "<!channel>", "<!channel>"
+	for source, want := range map[string]string{
+		`{"blocks": [{"type": "divider"}]}`:                 `"text":"Reload task failed: &lt;!channel&gt;"`,
+		`{"blocks": [{"type": "divider"}], "text": "mine"}`: `"text":"mine"`,
+	} {
+		s, _ := newTestSlack(t, withTemplate(t, source))
+		body, _, err := s.Compose(noticeOf(a))
+		if err != nil || !strings.Contains(string(body), want) {
+			t.Errorf("%s: want %s, got %s, %v", source, want, body, err)
+		}
+	}
+}

@@ -116,6 +116,14 @@ func tell(message object, notes []string) {
 	message["text"] = strings.TrimSpace(old + "\n" + escape.Replace(text))
 }
 
+// announce adds what a phone shows of a message that consists of blocks: its
+// notifications have the text alone.
+func announce(message object, fields map[string]any) {
+	if _, own := message["text"]; !own && message["blocks"] != nil {
+		message["text"] = escape.Replace(chat.Headline(fields))
+	}
+}
+
 // shows reports whether a message has any content. Slack refuses a message without.
 func shows(message object) bool {
 	text, _ := message["text"].(string)

@@ -86,6 +86,7 @@ func (s *slack) message(n messages.Notice, l limits) (message object, from strin
 		message["blocks"], from = plainMessage(fields)["blocks"], from+", which shows nothing, so plain text"
 	}
 	tell(message, template.Notes(fields))
+	announce(message, fields)
 	fit(message)
 	for key, value := range map[string]string{
 		"username": s.event.FromUser, "channel": s.event.Channel, "icon_emoji": s.event.IconEmoji,
