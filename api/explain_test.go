@@ -28,7 +28,7 @@ func TestContract_explain(t *testing.T) {
 	const path = "/v4/executions/{executionId}"
 	at := time.Date(2026, 5, 6, 12, 0, 0, 0, time.UTC)
 	story := trail.Story{
-		State: trail.Parked, Summary: "of 1 to be notified: 1 parked", TaskID: "t", TaskName: "Daily", TaskType: "reload", AppName: "Sales", Node: "sense-1",
+		State: trail.Parked, Summary: "1 message, parked", TaskID: "t", TaskName: "Daily", TaskType: "reload", AppName: "Sales", Node: "sense-1",
 		Steps: []trail.Step{
 			{At: at, What: "received", Text: "task failed", Payload: "/scheduler-task-failed/"},
 			{At: at, What: "attempt", Text: "no", Destination: "slack", Seconds: 0.5},

@@ -143,6 +143,38 @@ type DeliveryState struct {
 	LastError string
 }
 
+// Why says why nothing is delivered at the moment, "" if that is not so.
+func (s DeliveryState) Why() string {
+	why := ""
+	switch s.Condition {
+	case DeliveryPaused, DeliveryThrottled:
+		why = "the destination asked for a pause" + until(s.Until)
+	case DeliveryBreakerOpen:
+		why = "the destination keeps failing, and is not tried" + until(s.Until)
+	case DeliveryMisconfigured:
+		why = "the destination refuses every message, and is not tried" + until(s.Until) + "; its configuration is to be corrected"
+	case DeliveryLoading:
+		return "the waiting messages are being read from disk"
+	case DeliveryDraining:
+		return "the service is stopping"
+	case DeliveryNotResponding:
+		return "the delivery did not answer in time"
+	default:
+		return ""
+	}
+	if s.LastError != "" {
+		why += ": " + s.LastError
+	}
+	return why
+}
+
+func until(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return " until " + at.UTC().Format("15:04:05") + " UTC"
+}
+
 // ReplayParked delivers parked notices again, with no attempts counted.
 type ReplayParked struct {
 	// IDs name the notices. Frozen.

@@ -243,9 +243,8 @@ func (m *machine) suppress(i *item) {
 	m.windows.Suppress(i.key)
 	m.changedWindows[i.key] = true
 	m.end(i, outbox.Outcome{
-		Ended: messages.NoticeSuppressed,
-		Reason: fmt.Sprintf("rate limit: notice %s of the same kind was delivered; no further ones are sent until %s",
-			window.OpenedBy, window.Until.UTC().Format(time.RFC3339)),
+		Ended:  messages.NoticeSuppressed,
+		Reason: fmt.Sprintf("rate limit: one of the same kind was delivered; the next is sent after %s UTC", window.Until.UTC().Format(time.DateTime)),
 	})
 }
 

@@ -223,7 +223,7 @@ func (o *Options) report(t *Report, step *trail.Decision) {
 		fields = append(fields, logx.Alert(t.Alert.Kind), logx.Count(len(t.Notices)))
 	}
 	if len(t.Alert.Degraded) > 0 {
-		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded))
+		fields = append(fields, zap.Strings("degraded", t.Alert.Degraded), zap.Strings("lookup_failures", t.failures()))
 	}
 	entry.Write(destination.AppendFields(fields, t.Without)...)
 }

@@ -143,6 +143,17 @@ func (t *Report) level() zapcore.Level {
 	return outcomes[t.Outcome].level
 }
 
+// failures are the look-ups that failed, and why.
+func (t *Report) failures() []string {
+	var out []string
+	for _, l := range t.Lookups {
+		if l.Failure != "" {
+			out = append(out, l.What+": "+l.Failure)
+		}
+	}
+	return out
+}
+
 // found says, for an unexpected outcome, what the QRS said of the task; "" otherwise.
 func (t *Report) found() string {
 	task := &t.Alert.Task

@@ -170,9 +170,9 @@ func (m *Machine) finalStateLooked(now time.Time, w *work, failure messages.Fail
 	case !failure.Failed(), failure.Kind == messages.FailureNotFound:
 		w.addMissing(noResult)
 	case failure.Retryable():
-		w.addMissing("the execution result could not be looked up: " + failure.Text)
+		w.addMissing("the execution result could not be looked up")
 	default:
-		w.addMissing(refused(askExecution, failure))
+		w.addMissing(refused(askExecution))
 	}
 	return m.proceed(now, w)
 }
@@ -187,7 +187,7 @@ func (m *Machine) scriptLogFound(now time.Time, w *work, in messages.FetchScript
 	case in.Failure.Retryable() && !in.Exhausted:
 		return m.lookupFailed(now, w, askScriptLog, in.Failure)
 	default:
-		w.addMissing("the script log could not be fetched: " + in.Failure.Text)
+		w.addMissing("the script log could not be fetched")
 		if !w.alert.Execution.Known && w.needs.Execution {
 			return []Effect{m.ask(w, askExecution)}
 		}
@@ -203,15 +203,15 @@ func (m *Machine) lookupFailed(now time.Time, w *work, what request, failure mes
 	if failure.Retryable() {
 		return []Effect{m.repeat(now, w, what, m.rules.RetryEvery)}
 	}
-	w.addMissing(refused(what, failure))
+	w.addMissing(refused(what))
 	if what == askTask {
 		return m.decideWithoutTask(now, w)
 	}
 	return m.proceed(now, w)
 }
 
-func refused(what request, failure messages.Failure) string {
-	return fmt.Sprintf("the %s look-up was refused: %s", requestNames[what], failure.Text)
+func refused(what request) string {
+	return fmt.Sprintf("the %s look-up was refused", requestNames[what])
 }
 
 // repeat queues a look-up for the next RetryDue.
@@ -246,29 +246,12 @@ func (m *Machine) degrade(now time.Time, in messages.DegradeDue) []Effect {
 	if w.waitsForFinalState() {
 		w.addMissing(fmt.Sprintf("the execution result did not become final within %s", m.rules.DegradedAfter))
 	} else {
-		w.addMissing(fmt.Sprintf("the Qlik Repository Service did not answer within %s%s", m.rules.DegradedAfter, w.lastFailure()))
+		w.addMissing(fmt.Sprintf("the Qlik Repository Service did not answer within %s", m.rules.DegradedAfter))
 	}
 	if w.phase == phaseTask {
 		return m.decideWithoutTask(now, w)
 	}
 	return m.decide(now, w)
-}
-
-// lastFailure is the part of a sentence with the newest failure of a look-up that is
-// still open, "" if there is none.
-func (w *work) lastFailure() string {
-	for _, l := range slices.Backward(w.looked) {
-		if l.Failure != "" && w.lacks(l.What) {
-			return fmt.Sprintf("; the last failure of the %s look-up: %s", l.What, l.Failure)
-		}
-	}
-	return ""
-}
-
-// lacks reports whether the look-up with that name is still open.
-func (w *work) lacks(name string) bool {
-	return slices.ContainsFunc(w.waiting, func(l lookup) bool { return requestNames[l.what] == name }) ||
-		slices.ContainsFunc(w.failed, func(what request) bool { return requestNames[what] == name })
 }
 
 // waitsForFinalState reports whether the only open look-up is that of an execution
@@ -376,7 +359,8 @@ func (w *work) stillRunning() bool {
 		(w.needs.Execution || w.needs.FinalState) && w.follow.Since.IsZero()
 }
 
-// addMissing adds a line about missing information to the alert, once.
+// addMissing adds a line about missing information to the alert, once. The recipients
+// read it: why a look-up has failed is for operators, in the log and in the trail.
 func (w *work) addMissing(what string) {
 	for _, known := range w.missing {
 		if known == what {

@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"strings"
 	"time"
 
 	"butler/messages"
@@ -27,6 +28,8 @@ type Destination struct {
 func (d Destination) urgency() int {
 	switch {
 	case d.Condition != messages.Delivering:
+		return 4
+	case d.Retrying > 0:
 		return 3
 	case d.Parked > 0:
 		return 2
@@ -38,8 +41,25 @@ func (d Destination) urgency() int {
 
 // Look is the style of the condition on a page.
 func (d Destination) Look() string {
-	if d.Condition == messages.Delivering {
+	if d.Condition == messages.Delivering && d.Retrying == 0 {
 		return "up"
 	}
 	return "degraded"
+}
+
+// Words are the condition for people, with the time at which it is tried again.
+func (d Destination) Words(moment func(time.Time) string) string {
+	words := strings.ReplaceAll(string(d.Condition), "_", " ")
+	switch {
+	case d.Condition == messages.Delivering && d.Retrying > 0:
+		words = "retrying"
+	case d.Condition == messages.DeliveryBreakerOpen:
+		words = "keeps failing"
+	case d.Condition == messages.DeliveryMisconfigured:
+		words = "refuses everything"
+	}
+	if d.Condition != messages.Delivering && !d.Until.IsZero() {
+		words += ", next try " + moment(d.Until)
+	}
+	return words
 }

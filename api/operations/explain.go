@@ -14,19 +14,20 @@ import (
 // Explainer tells what became of executions, and why somebody was notified or not.
 type Explainer interface {
 	Explain(ctx context.Context, execution string) (trail.Story, error)
-	// Latest lists the newest decisions, the newest first.
-	Latest(ctx context.Context, limit int) ([]trail.Headline, error)
+	// Latest lists the newest decisions that a query selects, the newest first.
+	Latest(ctx context.Context, q trail.Query) ([]trail.Headline, error)
 }
 
 // listExecutions answers with the newest decisions.
 func (s *operations) listExecutions(ctx *fasthttp.RequestCtx) {
-	limit, ok := limitOf(ctx)
-	if !ok {
+	query, wrong := queryOf(ctx.QueryArgs())
+	if wrong != "" {
+		fail(ctx, errBadRequest, wrong)
 		return
 	}
 	call, cancel := web.Bounded()
 	defer cancel()
-	list, err := s.opts.Explainer.Latest(call, limit)
+	list, err := s.opts.Explainer.Latest(call, query)
 	s.respond(ctx, list, err)
 }
 

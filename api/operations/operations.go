@@ -35,6 +35,8 @@ type Options struct {
 	// Sockets are shared with other servers; nil shares none.
 	Sockets *sockets.Shared
 	Log     *zap.Logger
+	// Host is the name of the machine, for the pages.
+	Host string
 	// Configuration is the absolute path of the file that the service runs with, "" without one.
 	Configuration string
 	// Metrics serves the metrics page.
@@ -54,6 +56,8 @@ type Options struct {
 
 // Admin is what an operator may look at and change on the machine itself.
 type Admin interface {
+	// Feed describes what arrives.
+	Feed(ctx context.Context) (Feed, error)
 	// Destinations describes the delivery through every destination instance.
 	Destinations(ctx context.Context) ([]Destination, error)
 	// Parked lists parked notices of an instance, of all instances of a destination,
@@ -118,6 +122,7 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r := router.New()
 	r.HandleMethodNotAllowed = true
 	r.GET("/", s.index)
+	r.GET("/decisions", s.own(s.showDecisions))
 	r.GET("/explain", s.own(s.showExplanation))
 	r.GET("/parked", s.own(s.showParked))
 	r.GET("/refused", s.own(s.showRefused))
@@ -125,6 +130,7 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r.GET("/healthz", s.healthz)
 	r.GET("/readyz", s.readyz)
 	r.GET("/health", s.health)
+	r.GET("/admin/feed", s.local(s.showFeed))
 	r.GET("/admin/destinations", s.local(s.listDestinations))
 	r.GET("/admin/parked", s.local(s.listParked))
 	r.POST("/admin/parked/replay", s.local(s.changeParked(s.opts.Admin.ReplayParked)))
@@ -137,7 +143,7 @@ func (s *operations) routes() fasthttp.RequestHandler {
 	r.GET("/admin/profile/heap", s.local(s.profileHeap))
 	r.GET("/admin/profile/goroutine", s.local(s.profileGoroutines))
 	r.POST("/admin/config/reload", s.local(s.reload))
-	r.NotFound = func(ctx *fasthttp.RequestCtx) { fail(ctx, errNotFound, string(ctx.Path())) }
+	r.NotFound = func(ctx *fasthttp.RequestCtx) { s.refuse(ctx, errNotFound, string(ctx.Path())) }
 	r.MethodNotAllowed = func(ctx *fasthttp.RequestCtx) { fail(ctx, errMethod, string(ctx.Method())) }
 	r.PanicHandler = func(ctx *fasthttp.RequestCtx, cause any) {
 		s.opts.Log.Error("handler panicked", zap.String("route", string(ctx.Path())), zap.Any("panic", cause), zap.Stack("stack"))
@@ -209,17 +215,26 @@ func (s *operations) respond(ctx *fasthttp.RequestCtx, body any, err error) {
 	web.WriteJSON(ctx, body)
 }
 
-func limitOf(ctx *fasthttp.RequestCtx) (int, bool) {
-	raw := string(ctx.QueryArgs().Peek("limit"))
+// limitOf reads how long a list may be. If that is wrong, it answers the call.
+func limitOf(ctx *fasthttp.RequestCtx) (limit int, ok bool) {
+	limit, wrong := limitIn(ctx.QueryArgs())
+	if wrong != "" {
+		fail(ctx, errBadRequest, wrong)
+	}
+	return limit, wrong == ""
+}
+
+// limitIn reads how long a list may be, and what is wrong with that.
+func limitIn(args *fasthttp.Args) (limit int, wrong string) {
+	raw := string(args.Peek("limit"))
 	if raw == "" {
-		return defaultList, true
+		return defaultList, ""
 	}
-	n, err := strconv.Atoi(raw)
-	if err != nil || n < 1 || n > maxList {
-		fail(ctx, errBadRequest, fmt.Sprintf("limit must be a number from 1 to %d", maxList))
-		return 0, false
+	limit, err := strconv.Atoi(raw)
+	if err != nil || limit < 1 || limit > maxList {
+		return 0, fmt.Sprintf("limit must be a number from 1 to %d", maxList)
 	}
-	return n, true
+	return limit, ""
 }
 
 // local admits a call only from this machine, and only from a program: a web page

@@ -43,6 +43,7 @@ type adminCall struct {
 	What, Instance string
 	IDs            []string
 	Limit          int
+	Query          trail.Query
 }
 
 func (a *admin) note(c adminCall) error {
@@ -67,9 +68,13 @@ func (a *admin) Explain(_ context.Context, execution string) (trail.Story, error
 	return story(execution), a.note(adminCall{What: "explain", Instance: execution})
 }
 
-func (a *admin) Latest(_ context.Context, limit int) ([]trail.Headline, error) {
-	return []trail.Headline{{At: oneDay, ExecutionID: "4c3b2a19 &", TaskName: "Daily <sales>", Event: "failed", Summary: "alert decided"}},
-		a.note(adminCall{What: "executions", Limit: limit})
+func (a *admin) Latest(_ context.Context, q trail.Query) ([]trail.Headline, error) {
+	list := []trail.Headline{{At: oneDay, ExecutionID: "4c3b2a19 &", TaskName: "Daily <sales>", Event: "failed", State: trail.PartlyDelivered, Summary: "2 messages"}}
+	return list[:min(q.Limit, len(list))], a.note(adminCall{What: "executions", Limit: q.Limit, Query: q})
+}
+
+func (a *admin) Feed(context.Context) (Feed, error) {
+	return Feed{Since: oneDay, Waiting: 2, Nodes: []Node{{"sense <1>", oneDay}}}, a.note(adminCall{What: "feed"})
 }
 
 func (a *admin) Parked(_ context.Context, instance string, limit int) ([]ParkedNotice, error) {
@@ -112,7 +117,7 @@ func newBench(t *testing.T) *bench {
 	core, logs := observer.New(zap.DebugLevel)
 	b := &bench{t: t, admin: &admin{count: 2}, logs: logs, ready: true}
 	server, err := Listen(Options{
-		Address: "127.0.0.1:0", Log: zap.New(core), Admin: b.admin, Explainer: b.admin, Reload: b.admin.Reload,
+		Address: "127.0.0.1:0", Host: "monitor-1", Log: zap.New(core), Admin: b.admin, Explainer: b.admin, Reload: b.admin.Reload,
 		Configuration: "/srv/production/butler.yaml",
 		Metrics:       http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
 		Ready:         func() (bool, string) { return b.ready, b.reason },
@@ -180,6 +185,7 @@ func TestServer_answers(t *testing.T) {
 		{"metrics", "GET", "/metrics", "", "a_metric 1\n"},
 		{"destinations", "GET", "/admin/destinations", "", `[{"destination":"slack/reload_task_failed","integration":"","condition":"ok","queued":0,"retrying":0,"attempts":0,"parked":0,"lastSuccess":"2031-05-06T14:23:45Z"},` +
 			`{"destination":"webhook/reload_task_failed/1","integration":"","condition":"breaker_open","queued":6,"retrying":0,"attempts":0,"parked":3,"oldest":"2031-05-06T14:23:45Z","lastError":"no \u003cconnection\u003e"}]` + "\n"},
+		{"what arrives", "GET", "/admin/feed", "", `{"since":"2031-05-06T14:23:45Z","waiting":2,"nodes":[{"node":"sense \u003c1\u003e","lastEvent":"2031-05-06T14:23:45Z"}]}` + "\n"},
 		{"parked notices", "GET", "/admin/parked", "", `[{"id":"n1","alert":"","executionId":"4c3b2a19","taskName":"Daily \u003csales\u003e","destination":"email/x","cause":"",` +
 			`"reason":"550 \u003cno\u003e","attempts":0,"queuedAt":"0001-01-01T00:00:00Z","parkedAt":"2031-05-06T14:23:45Z"}]` + "\n"},
 		{"refused datagrams", "GET", "/admin/quarantine?limit=1", "", `[{"id":0,"reason":"unknown_type","detail":"what is \u003cthis\u003e?","source":"","at":"2031-05-06T14:23:45Z","size":0,"payload":"\u003cnonsense\u003e"}]` + "\n"},
@@ -204,7 +210,11 @@ func TestServer_passesOnWhatIsMeant(t *testing.T) {
 	}{
 		{"all", "GET", "/admin/parked", "", adminCall{What: "parked", Limit: defaultList}},
 		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", adminCall{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
-		{"executions", "GET", "/admin/executions?limit=5", "", adminCall{What: "executions", Limit: 5}},
+		{"executions", "GET", "/admin/executions?limit=5", "", adminCall{What: "executions", Limit: 5, Query: trail.Query{Limit: 5}}},
+		{
+			"some executions", "GET", "/admin/executions?" + QueryValues(trail.Query{Limit: 7, Task: "R&D", Event: "failed", Before: oneDay}).Encode(), "",
+			adminCall{What: "executions", Limit: 7, Query: trail.Query{Limit: 7, Task: "R&D", Event: "failed", Before: oneDay}},
+		},
 		{"an explanation", "GET", "/admin/explain?execution=a", "", adminCall{What: "explain", Instance: "a"}},
 		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", adminCall{What: "quarantine", Limit: 10000}},
 		{"alerts of an execution", "GET", "/admin/alerts?execution=event%2F7%2F1", "", adminCall{What: "alerts", Instance: "event/7/1"}},
@@ -241,6 +251,8 @@ func TestServer_refuses(t *testing.T) {
 		{"a limit that is too high", "GET", "/admin/quarantine?limit=10001", "", errBadRequest},
 		{"a limit that is no number", "GET", "/admin/quarantine?limit=1e3", "", errBadRequest},
 		{"a limit beyond all numbers", "GET", "/admin/quarantine?limit=99999999999999999999", "", errBadRequest},
+		{"an event that no node reports", "GET", "/admin/executions?event=lost", "", errBadRequest},
+		{"a time that is none", "GET", "/admin/executions?before=yesterday", "", errBadRequest},
 		{"a profile of no time", "GET", "/admin/profile/cpu?seconds=0", "", errBadRequest},
 		{"a profile that takes longer than a request may", "GET", "/admin/profile/cpu?seconds=26", "", errBadRequest},
 		{"a profile of a time that is no number", "GET", "/admin/profile/cpu?seconds=10s", "", errBadRequest},
@@ -274,6 +286,7 @@ func TestServer_refuses(t *testing.T) {
 }
 
 var adminRoutes = []struct{ method, path, body string }{
+	{"GET", "/admin/feed", ""},
 	{"GET", "/admin/destinations", ""},
 	{"GET", "/admin/parked", ""},
 	{"GET", "/admin/quarantine", ""},

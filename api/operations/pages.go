@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"embed"
+	"fmt"
 	"html/template"
 	"net/http"
 	"slices"
@@ -14,6 +15,7 @@ import (
 	"github.com/valyala/fasthttp"
 
 	"butler/api/web"
+	"butler/internal/qlik"
 	"butler/internal/trail"
 	"butler/internal/udp"
 	"butler/messages"
@@ -39,7 +41,11 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"instant": func(at time.Time) string { return shownTime(at, "2006-01-02 15:04:05.000") },
 	"look":    look,
 	"newest":  reversed,
-	"words":   func(label string) string { return strings.ReplaceAll(label, "_", " ") },
+	"words":   func(label any) string { return strings.ReplaceAll(fmt.Sprint(label), "_", " ") },
+	"breaks":  breaks,
+	"again": func(d Destination) string {
+		return d.Words(func(at time.Time) string { return shownTime(at, time.TimeOnly) })
+	},
 }).ParseFS(pageFiles, "pages/*.html"))
 
 // pagePolicy lets a page style itself and send its form, and nothing else.
@@ -47,10 +53,37 @@ const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'non
 
 // frame is what every page has.
 type frame struct {
-	Title   string
+	Title string
+	// Host is the machine that the service runs on, Now the time of the page.
+	Host string
+	Now  time.Time
+	// File is the argument with which the commands find this service, after a blank.
+	File    string
 	Refresh bool
 	// Trouble says what could not be shown.
 	Trouble []string
+}
+
+func (s *operations) frame(title string) frame {
+	f := frame{Title: title, Host: s.opts.Host, Now: time.Now()}
+	if file := s.opts.Configuration; file != "" {
+		f.File = " -c " + file
+		if strings.ContainsRune(file, ' ') {
+			f.File = fmt.Sprintf(` -c "%s"`, file)
+		}
+	}
+	return f
+}
+
+// breaks lets a long name be broken after its separators.
+func breaks(name string) template.HTML {
+	var out strings.Builder
+	for part := range strings.SplitAfterSeq(name, "/") {
+		for piece := range strings.SplitAfterSeq(part, "_") {
+			out.WriteString(template.HTMLEscapeString(piece) + "<wbr>")
+		}
+	}
+	return template.HTML(strings.TrimSuffix(out.String(), "<wbr>")) //nolint:gosec // every piece is escaped
 }
 
 // indexPage is the state of the service at a glance.
@@ -61,8 +94,11 @@ type indexPage struct {
 	Reason     string
 	Failing    []Component
 	Components []Component
+	// Still reports that the page stays as it is.
+	Still bool
 	// Own reports that the browser is on this machine; all that follows is empty otherwise.
 	Own          bool
+	Feed         Feed
 	Destinations []Destination
 	Headlines    []trail.Headline
 	// Refused is the newest refused datagram, if there is any.
@@ -75,10 +111,10 @@ const indexHeadlines = 10
 // index serves the state of the service, problems first. It says what /health and
 // /readyz say; on this machine, what administrative calls say, too.
 func (s *operations) index(ctx *fasthttp.RequestCtx) {
-	var page indexPage
-	page.State, page.Components = s.opts.Health()
+	state, components := s.opts.Health()
+	page := indexPage{frame: s.frame(state), State: state, Components: components, Still: ctx.QueryArgs().Has("still")}
 	page.Ready, page.Reason = s.opts.Ready()
-	page.Title, page.Refresh = page.State, true
+	page.Refresh = !page.Still
 	page.Failing = slices.DeleteFunc(slices.Clone(page.Components), func(c Component) bool { return c.State == "up" })
 	if page.Own = s.notOwn(ctx) == ""; page.Own {
 		call, cancel := web.Bounded()
@@ -90,11 +126,14 @@ func (s *operations) index(ctx *fasthttp.RequestCtx) {
 
 func (p *indexPage) load(ctx context.Context, from Options) {
 	var err error
+	if p.Feed, err = from.Admin.Feed(ctx); err != nil {
+		p.Trouble = append(p.Trouble, "The nodes cannot be listed: "+err.Error())
+	}
 	if p.Destinations, err = from.Admin.Destinations(ctx); err != nil {
 		p.Trouble = append(p.Trouble, "The destinations cannot be listed: "+err.Error())
 	}
 	slices.SortStableFunc(p.Destinations, func(a, b Destination) int { return cmp.Compare(b.urgency(), a.urgency()) })
-	if p.Headlines, err = from.Explainer.Latest(ctx, indexHeadlines); err != nil {
+	if p.Headlines, err = from.Explainer.Latest(ctx, trail.Query{Limit: indexHeadlines}); err != nil {
 		p.Trouble = append(p.Trouble, "The newest decisions cannot be listed: "+err.Error())
 	}
 	if p.Refused, err = from.Admin.Quarantine(ctx, 1); err != nil {
@@ -107,11 +146,13 @@ type explainPage struct {
 	frame
 	Asked string
 	Story *trail.Story
+	// OfTask are the newest decisions about tasks whose names have what was asked for.
+	OfTask []trail.Headline
 }
 
 // showExplanation serves the story of an execution.
 func (s *operations) showExplanation(ctx *fasthttp.RequestCtx) {
-	page := explainPage{frame: frame{Title: "explain"}, Asked: string(bytes.TrimSpace(ctx.QueryArgs().Peek("execution")))}
+	page := explainPage{frame: s.frame("explain"), Asked: string(bytes.TrimSpace(ctx.QueryArgs().Peek("execution")))}
 	switch {
 	case page.Asked == "":
 	case !udp.PossibleID(page.Asked):
@@ -122,6 +163,9 @@ func (s *operations) showExplanation(ctx *fasthttp.RequestCtx) {
 		story, err := s.opts.Explainer.Explain(call, page.Asked)
 		if page.Story = &story; err != nil {
 			page.Story, page.Trouble = nil, append(page.Trouble, "The execution cannot be explained: "+err.Error())
+		}
+		if err == nil && story.State == trail.Unknown && len(story.OfTask) == 0 && !qlik.IsGUID(page.Asked) {
+			page.OfTask, _ = s.opts.Explainer.Latest(call, trail.Query{Limit: indexHeadlines, Task: page.Asked}) // the story says what cannot be read
 		}
 	}
 	s.render(ctx, "explain.html", page)
@@ -135,7 +179,7 @@ type parkedPage struct {
 }
 
 func (s *operations) showParked(ctx *fasthttp.RequestCtx) {
-	page := parkedPage{frame: frame{Title: "parked messages"}, Limit: defaultList}
+	page := parkedPage{frame: s.frame("parked messages"), Limit: defaultList}
 	call, cancel := web.Bounded()
 	defer cancel()
 	var err error
@@ -153,7 +197,7 @@ type refusedPage struct {
 }
 
 func (s *operations) showRefused(ctx *fasthttp.RequestCtx) {
-	page := refusedPage{frame: frame{Title: "refused datagrams"}, Limit: defaultList}
+	page := refusedPage{frame: s.frame("refused datagrams"), Limit: defaultList}
 	call, cancel := web.Bounded()
 	defer cancel()
 	var err error
@@ -167,11 +211,27 @@ func (s *operations) showRefused(ctx *fasthttp.RequestCtx) {
 func (s *operations) own(next fasthttp.RequestHandler) fasthttp.RequestHandler {
 	return func(ctx *fasthttp.RequestCtx) {
 		if why := s.notOwn(ctx); why != "" {
-			fail(ctx, errForbidden, why)
+			s.refuse(ctx, errForbidden, why)
 			return
 		}
 		next(ctx)
 	}
+}
+
+// refusalPage says to a person what an error says to a program.
+type refusalPage struct {
+	frame
+	Error, Detail, Remedy string
+}
+
+// refuse answers with an error, in the form that the caller reads.
+func (s *operations) refuse(ctx *fasthttp.RequestCtx, row apiError, detail string) {
+	if !bytes.Contains(ctx.Request.Header.Peek("Accept"), []byte("text/html")) {
+		fail(ctx, row, detail)
+		return
+	}
+	s.render(ctx, "refusal.html", refusalPage{frame: s.frame(row.Error), Error: row.Error, Detail: detail, Remedy: row.Remedy})
+	ctx.SetStatusCode(row.Status)
 }
 
 func (s *operations) render(ctx *fasthttp.RequestCtx, name string, page any) {
@@ -216,7 +276,7 @@ func look(s trail.State) string {
 		return "up"
 	case trail.Parked, trail.Dropped, trail.Unclear, trail.Refused, trail.Unknown:
 		return "degraded"
-	case trail.Waiting, trail.Suppressed, trail.Following, trail.Deciding, trail.Silent:
+	case trail.PartlyDelivered, trail.Waiting, trail.Suppressed, trail.Following, trail.Deciding, trail.Silent:
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -22,8 +23,11 @@ func story(id string) trail.Story {
 			{ExecutionID: "newer", At: oneDay, State: trail.Parked, Summary: "one parked"},
 		}}
 	}
+	if strings.HasPrefix(id, "nothing") {
+		return trail.Story{ExecutionID: id, State: trail.Unknown}
+	}
 	return trail.Story{
-		ExecutionID: id, State: trail.Parked, Summary: "of 2 to be notified: 1 parked", TaskID: "0d815a99", TaskName: "Daily <sales>",
+		ExecutionID: id, State: trail.Parked, Summary: "2 messages: 1 parked", TaskID: "0d815a99", TaskName: "Daily <sales>",
 		Steps:       []trail.Step{{At: oneDay, What: "received", Text: "task failed", Payload: "/scheduler-task-failed/;<script>"}},
 		Notices:     []trail.Notice{{Destination: "email/reload_task_failed", Recipient: "anna@example.com", State: trail.Parked, Reason: "refused <by> the server"}},
 		NotNotified: []trail.Omission{{Destination: "slack/reload_task_failed", Reason: "no route"}},
@@ -49,11 +53,15 @@ func (b *bench) wantShown(page string, wanted ...string) {
 func TestIndex_showsTheStateAtAGlance(t *testing.T) {
 	b := newBench(t)
 	_, page := b.browse("/")
-	b.wantShown(page, `butler is <span class="degraded">`, "It accepts events.", "1 of 2 components needs attention", "no &lt;answer&gt;", "2031-05-06 14:23:45",
-		"<bdi>webhook/reload_task_failed/1</bdi><small><bdi>no &lt;connection&gt;", `<td class="number degraded">3</td>`,
+	b.wantShown(page, `butler on <bdi>monitor-1</bdi> is <span class="degraded">`, "It accepts events.", "1 of 2 components needs attention", "no &lt;answer&gt;", "2031-05-06 14:23:45",
+		"<bdi>webhook/<wbr>reload_<wbr>task_<wbr>failed/<wbr>1</bdi><small><bdi>no &lt;connection&gt;", `<a href="/parked">3</a>`, "keeps failing",
+		"Last event: 0 s ago, from sense &lt;1&gt;. 2 events wait to be handled.", `<meta http-equiv="refresh"`,
 		"Daily &lt;sales&gt;", `href="/explain?execution=4c3b2a19%20%26"`)
 	if strings.Index(page, "<bdi>qrs") > strings.Index(page, "<bdi>ingest") || strings.Index(page, "<bdi>webhook/") > strings.Index(page, "<bdi>slack/") {
 		t.Errorf("want problems first, got\n%s", page)
+	}
+	if _, still := b.browse("/?still=1"); strings.Contains(still, "http-equiv") || !strings.Contains(still, "<details open>") {
+		t.Errorf("want a page that stays as it is, got\n%s", still)
 	}
 	b.ready, b.reason = false, "the journal cannot be written"
 	_, page = b.browse("/")
@@ -64,7 +72,7 @@ func TestIndex_saysWhatCannotBeShown(t *testing.T) {
 	b := newBench(t)
 	b.admin.err = errors.New("the <actor> is busy")
 	resp, page := b.browse("/")
-	b.wantShown(page, "butler is", "The destinations cannot be listed: the &lt;actor&gt; is busy", "The newest decisions cannot be listed")
+	b.wantShown(page, "butler on", "The destinations cannot be listed: the &lt;actor&gt; is busy", "The newest decisions cannot be listed")
 	if resp.StatusCode != http.StatusOK || strings.Contains(page, "nobody is notified") {
 		t.Errorf("want the page nevertheless, got %d", resp.StatusCode)
 	}
@@ -72,7 +80,7 @@ func TestIndex_saysWhatCannotBeShown(t *testing.T) {
 
 func TestPages_runAndFetchNothing(t *testing.T) {
 	b := newBench(t)
-	for _, path := range []string{"/", "/explain", "/explain?execution=4c3b2a19", "/parked", "/refused"} {
+	for _, path := range []string{"/", "/decisions", "/explain", "/explain?execution=4c3b2a19", "/parked", "/refused"} {
 		resp, page := b.browse(path)
 		if got := resp.Header.Get("Content-Type"); resp.StatusCode != http.StatusOK || !strings.HasPrefix(got, "text/html") {
 			t.Fatalf("%s: want a page, got %d %s", path, resp.StatusCode, got)
@@ -81,7 +89,7 @@ func TestPages_runAndFetchNothing(t *testing.T) {
 		if !strings.Contains(policy, "default-src 'none'") || resp.Header.Get("X-Content-Type-Options") != "nosniff" || resp.Header.Get("Cache-Control") != "no-store" {
 			t.Errorf("%s: want a page that runs and fetches nothing, got the policy %q", path, policy)
 		}
-		for _, link := range regexp.MustCompile(`href="([^"]+)"`).FindAllStringSubmatch(page, -1) {
+		for _, link := range regexp.MustCompile(`href="(/[^"]*)"`).FindAllStringSubmatch(page, -1) {
 			if resp, _ := b.browse(link[1]); resp.StatusCode != http.StatusOK {
 				t.Errorf("%s: want %s to be there, got %d", path, link[1], resp.StatusCode)
 			}
@@ -92,7 +100,7 @@ func TestPages_runAndFetchNothing(t *testing.T) {
 func TestExplainPage_tellsTheStory(t *testing.T) {
 	b := newBench(t)
 	_, page := b.browse("/explain?execution=" + url.QueryEscape(" 4c3b2a19 "))
-	b.wantShown(page, `value="4c3b2a19"`, `<span class="degraded">parked`, "of 2 to be notified: 1 parked", "Daily &lt;sales&gt;",
+	b.wantShown(page, `value="4c3b2a19"`, `<span class="degraded">parked`, "2 messages: 1 parked", "Daily &lt;sales&gt;",
 		"anna@example.com", "refused &lt;by&gt; the server", "not notified", "no route", ";&lt;script&gt;", "look at &lt;the log&gt;")
 	if got := b.admin.calls[0]; got.Instance != "4c3b2a19" {
 		t.Errorf("want the ID without blanks, got %q", got.Instance)
@@ -107,7 +115,8 @@ func TestExplainPage_tellsTheStory(t *testing.T) {
 func TestPages_listWhatIsParkedAndWhatWasRefused(t *testing.T) {
 	b := newBench(t)
 	_, page := b.browse("/parked")
-	b.wantShown(page, "2031-05-06 14:23:45", "Daily &lt;sales&gt;", "550 &lt;no&gt;", `href="/explain?execution=4c3b2a19"`)
+	b.wantShown(page, "2031-05-06 14:23:45", "Daily &lt;sales&gt;", "550 &lt;no&gt;", `href="/explain?execution=4c3b2a19"`, "<code>n1</code>",
+		"<code>butler parked replay -c /srv/production/butler.yaml ID</code>")
 	_, page = b.browse("/refused")
 	b.wantShown(page, "2031-05-06 14:23:45", "unknown type: what is &lt;this&gt;?", "&lt;nonsense&gt;")
 	b.admin.err = errors.New("the <journal> is closed")
@@ -163,7 +172,7 @@ func TestPages_showWhatIsKeptToABrowserOnThisMachineOnly(t *testing.T) {
 			if page := string(index.Body()); index.StatusCode() != http.StatusOK || strings.Contains(page, "sales") != row.own || strings.Contains(page, "webhook/") != row.own {
 				t.Errorf("want decisions and destinations shown: %v, got %d\n%s", row.own, index.StatusCode(), page)
 			}
-			for _, path := range []string{"/explain?execution=4c3b2a19", "/parked", "/refused"} {
+			for _, path := range []string{"/decisions", "/explain?execution=4c3b2a19", "/parked", "/refused"} {
 				if got := get(path).StatusCode(); (got == http.StatusOK) != row.own || !row.own && got != errForbidden.Status {
 					t.Errorf("%s: want it shown: %v, got %d", path, row.own, got)
 				}
@@ -172,5 +181,51 @@ func TestPages_showWhatIsKeptToABrowserOnThisMachineOnly(t *testing.T) {
 				t.Errorf("want the service asked: %v, got %v", row.own, b.admin.calls)
 			}
 		})
+	}
+}
+
+func TestDecisionsPage_showsThoseThatAreAskedFor(t *testing.T) {
+	b := newBench(t)
+	_, page := b.browse("/decisions?task=R%26D&event=failed&limit=1")
+	b.wantShown(page, `value="R&amp;D"`, `<option value="failed" selected>`, "Daily &lt;sales&gt;", "partly delivered",
+		`href="/decisions?before=2031-05-06T14%3A23%3A45Z&amp;event=failed&amp;limit=1&amp;task=R%26D"`)
+	_, page = b.browse("/decisions")
+	if want := (trail.Query{Limit: defaultList}); b.admin.calls[len(b.admin.calls)-1].Query != want || strings.Contains(page, "Older") {
+		t.Errorf("want all that there are, and none older, got %v\n%s", b.admin.calls, page)
+	}
+	_, page = b.browse("/decisions?event=%3Cscript%3E")
+	b.wantShown(page, "This cannot be looked for: event must be")
+}
+
+func TestExplainPage_findsTasksByName(t *testing.T) {
+	b := newBench(t)
+	_, page := b.browse("/explain?execution=nothing+of+the+kind")
+	b.wantShown(page, "Newest decisions about tasks named <bdi>nothing of the kind</bdi>", "Daily &lt;sales&gt;", `href="/decisions?task=nothing%20of%20the%20kind"`)
+}
+
+func TestPages_refuseAPersonInWords(t *testing.T) {
+	b := newBench(t)
+	resp, page := b.browse("/nothing<", "Accept: text/html,*/*")
+	b.wantShown(page, "<h1>no such page</h1>", "/nothing&lt;", "see / for the pages that are there")
+	if resp.StatusCode != http.StatusNotFound {
+		t.Errorf("want 404, got %d", resp.StatusCode)
+	}
+	resp, page = b.browse("/parked", "Accept: text/html", "Sec-Fetch-Site: cross-site")
+	b.wantShown(page, "<h1>forbidden</h1>", "open it by its address")
+	if resp.StatusCode != http.StatusForbidden {
+		t.Errorf("want 403, got %d", resp.StatusCode)
+	}
+}
+
+func TestFeed_saysWhenTheLastEventCame(t *testing.T) {
+	for want, feed := range map[string]Feed{
+		"No event since the start of the service, 3 h ago. 0 events wait to be handled.": {Since: oneDay.Add(-3*time.Hour - time.Minute)},
+		"Last event: 2 d ago, from n. 1 event waits to be handled.":                      {Waiting: 1, Nodes: []Node{{"n", oneDay.Add(-50 * time.Hour)}}},
+		"Last event: 59 min ago, from n. 0 events wait to be handled.":                   {Nodes: []Node{{"n", oneDay.Add(-59 * time.Minute)}}},
+		"Last event: 0 s ago, from n. 0 events wait to be handled.":                      {Nodes: []Node{{"n", oneDay.Add(time.Hour)}}},
+	} {
+		if got := feed.Words(oneDay); got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
 	}
 }

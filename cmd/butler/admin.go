@@ -55,7 +55,7 @@ type adminClient interface {
 // explainClient is the part that tells what became of executions.
 type explainClient interface {
 	Explain(ctx context.Context, execution string) (trail.Story, error)
-	Latest(ctx context.Context, limit int) ([]trail.Headline, error)
+	Latest(ctx context.Context, q trail.Query) ([]trail.Headline, error)
 }
 
 // with calls use with the running service, or with the journal of a service that is
@@ -184,10 +184,10 @@ func printJSON(out io.Writer, body any) error {
 // cannot move the cursor.
 func shown(s string) string { return strings.Map(text.Visible, s) }
 
-// moment formats a time in the local time zone; the zero time is a dash.
+// moment formats a time in the local time zone, which it names; the zero time is a dash.
 func moment(at time.Time) string {
 	if at.IsZero() {
 		return "-"
 	}
-	return at.Local().Format(time.DateTime)
+	return at.Local().Format(time.DateTime + " MST")
 }

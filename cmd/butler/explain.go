@@ -15,7 +15,7 @@ import (
 
 func newExplain() *cobra.Command {
 	var o adminOptions
-	var limit int
+	query := trail.Query{}
 	cmd := &cobra.Command{
 		Use:   "explain [executionId]",
 		Short: "Explain who was notified of an execution, who was not, and why",
@@ -31,7 +31,7 @@ listed. When the service does not run, its journal is read.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return o.with(cmd.Context(), func(c adminClient) error {
 				if len(args) == 0 {
-					found, err := c.Latest(cmd.Context(), limit)
+					found, err := c.Latest(cmd.Context(), query)
 					if err != nil {
 						return err
 					}
@@ -46,7 +46,9 @@ listed. When the service does not run, its journal is read.`,
 		},
 	}
 	o.register(cmd)
-	cmd.Flags().IntVar(&limit, "limit", 20, "how many decisions to list at the most")
+	cmd.Flags().IntVar(&query.Limit, "limit", 20, "without an ID: how many decisions to list at the most")
+	cmd.Flags().StringVar(&query.Task, "task", "", "without an ID: only decisions about this `task`, by its ID or a part of its name")
+	cmd.Flags().StringVar(&query.Event, "event", "", "without an ID: only decisions about this `event`, such as failed")
 	return cmd
 }
 
@@ -59,12 +61,11 @@ func printHeadlines(out io.Writer, list []trail.Headline, asJSON bool) error {
 		_, err := fmt.Fprintln(out, "no decision is recorded; see journal.trailFor")
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "DECIDED\tEXECUTION\tEVENT\tTASK\tDECISION")
+	table := newTable("DECIDED", "EXECUTION", "EVENT", "STATE", "TASK")
 	for _, h := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", moment(h.At), shown(h.ExecutionID), h.Event, shown(h.TaskName), shown(h.Summary))
+		table.row(h.Summary, moment(h.At), h.ExecutionID, words(h.Event), words(string(h.State)), h.TaskName)
 	}
-	return table.Flush()
+	return table.print(out)
 }
 
 // errUnknown is returned when there is nothing to explain.
@@ -93,7 +94,7 @@ func listExecutions(out io.Writer, s trail.Story) error {
 	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintf(table, "task %s: its latest executions are\n", shown(s.ExecutionID))
 	for _, b := range slices.Backward(s.OfTask) {
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", moment(b.At), shown(b.ExecutionID), b.State, shown(b.Summary))
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", moment(b.At), shown(b.ExecutionID), words(string(b.State)), shown(b.Summary))
 	}
 	if err := table.Flush(); err != nil {
 		return err
@@ -107,7 +108,7 @@ func listExecutions(out io.Writer, s trail.Story) error {
 }
 
 func tellStory(out io.Writer, s trail.Story) {
-	fmt.Fprintf(out, "execution %s: %s\n  %s\n", shown(s.ExecutionID), s.State, shown(s.Summary))
+	fmt.Fprintf(out, "execution %s: %s\n  %s\n", shown(s.ExecutionID), words(string(s.State)), shown(s.Summary))
 	for _, line := range [][2]string{{"task", s.TaskName}, {"task ID", s.TaskID}, {"type", s.TaskType}, {"app", s.AppName}, {"node", s.Node}} {
 		if line[1] != "" {
 			fmt.Fprintf(out, "  %-8s %s\n", line[0], shown(line[1]))
@@ -121,7 +122,7 @@ func tellStory(out io.Writer, s trail.Story) {
 		if step.Destination != "" {
 			text = step.Destination + ": " + text
 		}
-		fmt.Fprintf(out, "  %s  %-10s  %s\n", step.At.Local().Format("15:04:05.000"), strings.ReplaceAll(step.What, "_", " "), shown(text))
+		fmt.Fprintf(out, "  %s  %-10s  %s\n", step.At.Local().Format("15:04:05.000"), words(step.What), shown(text))
 		if step.Payload != "" {
 			fmt.Fprintf(out, "  %26s%s\n", "", shown(step.Payload))
 		}
@@ -130,7 +131,7 @@ func tellStory(out io.Writer, s trail.Story) {
 		fmt.Fprint(out, "\nwho is notified, and who is not\n")
 	}
 	for _, n := range s.Notices {
-		tellDestination(out, string(n.State), n.Destination, n.Recipient, n.Reason)
+		tellDestination(out, words(string(n.State)), n.Destination, n.Recipient, n.Reason)
 	}
 	for _, v := range s.NotNotified {
 		tellDestination(out, "not notified", v.Destination, "", v.Reason)
@@ -142,6 +143,9 @@ func tellStory(out io.Writer, s trail.Story) {
 		fmt.Fprintf(out, "- %s\n", shown(hint))
 	}
 }
+
+// words is a label for people.
+func words(label string) string { return strings.ReplaceAll(shown(label), "_", " ") }
 
 // tellDestination prints one line about one receiver.
 func tellDestination(out io.Writer, state, destination, recipient, reason string) {

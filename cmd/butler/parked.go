@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 
 	"butler/api/operations"
+	"butler/internal/text"
 )
 
 // parkedOptions select parked notices.
@@ -114,11 +114,10 @@ func printParked(out io.Writer, list []operations.ParkedNotice, asJSON bool) err
 		_, err := fmt.Fprintln(out, "no notice is parked")
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "ID\tPARKED\tDESTINATION\tRECIPIENT\tALERT\tTASK\tEXECUTION\tATTEMPTS\tREASON")
+	table := newTable("ID", "PARKED", "DESTINATION", "RECIPIENT", "TASK")
 	for _, p := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", p.ID, moment(p.ParkedAt),
-			p.Destination, shown(p.Recipient), p.Alert, shown(p.TaskName), shown(p.ExecutionID), p.Attempts, shown(p.Reason))
+		why := fmt.Sprintf("%s of execution %s, %s: %s", p.Alert, p.ExecutionID, text.Count(p.Attempts, "attempt", "attempts"), p.Reason)
+		table.row(why, p.ID, moment(p.ParkedAt), p.Destination, orDash(p.Recipient), p.TaskName)
 	}
-	return table.Flush()
+	return table.print(out)
 }

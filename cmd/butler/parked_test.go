@@ -15,7 +15,7 @@ func TestParkedList_namesTheExecution(t *testing.T) {
 	if err := printParked(&out, found, false); err != nil {
 		t.Fatal(err)
 	}
-	if text := out.String(); !strings.Contains(text, "EXECUTION") || !strings.Contains(text, "7f0b1f3e") {
+	if text := out.String(); !strings.Contains(text, "execution 7f0b1f3e, 3 attempts: 550") {
 		t.Errorf("want the execution in the list, got\n%s", text)
 	}
 }

@@ -71,9 +71,9 @@ func (r remote) Explain(ctx context.Context, execution string) (trail.Story, err
 	return out, err
 }
 
-func (r remote) Latest(ctx context.Context, limit int) ([]trail.Headline, error) {
+func (r remote) Latest(ctx context.Context, q trail.Query) ([]trail.Headline, error) {
 	var out []trail.Headline
-	err := r.call(ctx, http.MethodGet, fmt.Sprintf("/admin/executions?limit=%d", limit), nil, &out)
+	err := r.call(ctx, http.MethodGet, "/admin/executions?"+operations.QueryValues(q).Encode(), nil, &out)
 	return out, err
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,6 +180,7 @@ func run(ctx context.Context, o runOptions) error {
 	err = service.Start(ctx)
 	if err == nil {
 		warn(manager.Ready(statusLine(service)))
+		go debug.FreeOSMemory() // what only the start needed
 		if o.testEmail != "" {
 			service.SendTestMail(ctx, o.testEmail, o.testEmailFrom)
 		}

@@ -7,7 +7,7 @@ import (
 	"io"
 	"net/http"
 	"slices"
-	"text/tabwriter"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -54,6 +54,7 @@ for an exit code that tells whether it is healthy.`,
 type status struct {
 	State        string                   `json:"state"`
 	Components   []component              `json:"components"`
+	Feed         operations.Feed          `json:"feed"`
 	Destinations []operations.Destination `json:"destinations"`
 	// Refused is the newest datagram that was refused, if any is kept.
 	Refused []messages.QuarantinedDatagram `json:"refused"`
@@ -73,6 +74,9 @@ func (r remote) Status(ctx context.Context) (status, error) {
 	var out status
 	err := r.call(ctx, http.MethodGet, "/health", nil, &out)
 	if err == nil {
+		err = r.call(ctx, http.MethodGet, "/admin/feed", nil, &out.Feed)
+	}
+	if err == nil {
 		err = r.call(ctx, http.MethodGet, "/admin/destinations", nil, &out.Destinations)
 	}
 	if err == nil {
@@ -84,6 +88,7 @@ func (r remote) Status(ctx context.Context) (status, error) {
 func (s status) print(out io.Writer) error {
 	unwell := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool { return c.State == "up" })
 	fmt.Fprintf(out, "%s: %d of %d components are up\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
+	fmt.Fprintln(out, shown(s.Feed.Words(time.Now())))
 	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations), printRefused(out, s.Refused), s.unlisted)
 }
 
@@ -102,33 +107,27 @@ func printComponents(out io.Writer, list []component) error {
 	if len(list) == 0 {
 		return nil
 	}
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "\nSTATE\tSINCE\tCOMPONENT\tREASON")
+	table := newTable("STATE", "SINCE", "COMPONENT")
 	for _, c := range list {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", shown(c.State), moment(c.Since), shown(c.Name), shown(c.Reason))
+		table.row(c.Reason, c.State, moment(c.Since), c.Name)
 	}
-	return table.Flush()
+	_, err := fmt.Fprintln(out)
+	return errors.Join(err, table.print(out))
 }
 
 func printDestinations(out io.Writer, list []operations.Destination) error {
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(out, "\nno destination is configured")
+		_, err := fmt.Fprintln(out, "\nnobody is notified: no destination is enabled")
 		return err
 	}
-	table := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(table, "\nDESTINATION\tCONDITION\tWAITING\tSINCE\tPARKED\tDELIVERED LAST\tKEY\tLAST ERROR")
+	table := newTable("DESTINATION", "CONDITION", "WAITING", "SINCE", "PARKED", "DELIVERED LAST")
 	for _, d := range list {
-		fmt.Fprintf(table, "%s\t%s\t%d\t%s\t%d\t%s\t%s\t%s\n", shown(d.Instance), condition(d), d.Queued, moment(d.Oldest),
-			d.Parked, moment(d.LastSuccess), shown(d.Path), shown(d.LastError))
+		failure := ""
+		if d.LastError != "" {
+			failure = d.Path + ": " + d.LastError
+		}
+		table.row(failure, d.Instance, d.Words(moment), strconv.Itoa(d.Queued), moment(d.Oldest), strconv.Itoa(d.Parked), moment(d.LastSuccess))
 	}
-	return table.Flush()
-}
-
-// condition is the condition of a delivery, and until when it lasts.
-func condition(d operations.Destination) string {
-	text := shown(string(d.Condition))
-	if d.Condition != messages.Delivering && !d.Until.IsZero() {
-		text += " until " + moment(d.Until)
-	}
-	return text
+	_, err := fmt.Fprintln(out)
+	return errors.Join(err, table.print(out))
 }

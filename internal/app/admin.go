@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"butler/api/operations"
 	"butler/internal/destination"
@@ -20,17 +21,38 @@ type admin struct{ gen *generation }
 
 // Destinations implements operations.Admin.
 func (d admin) Destinations(ctx context.Context) ([]operations.Destination, error) {
-	reply, err := ask[messages.DescribeDeliveryReply](ctx, d.gen.kit, d.gen.pids.notify, func(to messages.Ref) any {
-		return messages.DescribeDelivery{ReplyTo: to}
-	})
+	states, err := d.gen.deliveryStates(ctx)
 	if err != nil {
 		return nil, err
 	}
-	out := make([]operations.Destination, 0, len(reply.States))
-	for _, s := range reply.States {
+	out := make([]operations.Destination, 0, len(states))
+	for _, s := range states {
 		out = append(out, operations.Destination(s))
 	}
 	return out, nil
+}
+
+// Feed implements operations.Admin.
+func (d admin) Feed(context.Context) (operations.Feed, error) {
+	feed := operations.Feed{Since: d.gen.began, Waiting: d.gen.queue.Stats().Entries, Nodes: []operations.Node{}}
+	series, err := d.gen.series("butler_node_last_event_timestamp_seconds")
+	if err != nil {
+		return feed, err
+	}
+	for _, one := range series {
+		at := one.GetGauge().GetValue()
+		feed.Nodes = append(feed.Nodes, operations.Node{Name: one.GetLabel()[0].GetValue(), LastEvent: time.UnixMilli(int64(at * 1000)).UTC()})
+	}
+	slices.SortStableFunc(feed.Nodes, func(a, b operations.Node) int { return b.LastEvent.Compare(a.LastEvent) })
+	return feed, nil
+}
+
+// deliveryStates describes the delivery through every destination instance.
+func (g *generation) deliveryStates(ctx context.Context) ([]messages.DeliveryState, error) {
+	reply, err := ask[messages.DescribeDeliveryReply](ctx, g.kit, g.pids.notify, func(to messages.Ref) any {
+		return messages.DescribeDelivery{ReplyTo: to}
+	})
+	return reply.States, err
 }
 
 // Parked implements operations.Admin.

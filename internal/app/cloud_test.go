@@ -125,7 +125,7 @@ func TestCloud_tellsEveryDestinationOfAFailedReload(t *testing.T) {
 	s.wantBrought(from.Event("r-1", "error"), 202, "duplicate")
 	s.idle(6)
 
-	wantStory(t, s.explain("r-1"), trail.Delivered, "decided  a failed app reload in Qlik Cloud, alert decided: cloud_app_reload_failed, notified 6", "accepted in")
+	wantStory(t, s.explain("r-1"), trail.Delivered, "decided  a failed app reload in Qlik Cloud, alert decided: cloud_app_reload_failed, 6 messages", "accepted in")
 	mail, err := s.sim.SMTP.Messages().Await(t.Context(), func(m sink.Mail) bool { return strings.Contains(m.Subject, "Stock") })
 	must(t, err)
 	s.wantMentioned("the mail", mail.HTML, "Anna Berg", "Bo Ek", "the first line", "the last line", "no answer", "https://tenant.example.com/console")

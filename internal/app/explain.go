@@ -10,10 +10,14 @@ import (
 
 // archive returns the sources of explanations.
 func (a *App) archive() explain.Archive {
-	return explain.Archive{
+	out := explain.Archive{
 		Events: a.queue, Ledger: a.ledger, Outbox: a.outbox, Trail: a.trail, Quarantine: a.quarantine,
 		KeyOf: executions.EventKey, KernelDrops: a.kernelDrops,
 	}
+	if gen := a.current.Load(); gen != nil {
+		out.Deliveries = gen.deliveryStates
+	}
+	return out
 }
 
 // Explain explains an execution to the commands.
@@ -22,16 +26,16 @@ func (d admin) Explain(ctx context.Context, id string) (trail.Story, error) {
 }
 
 // Latest lists the newest decisions for the commands.
-func (d admin) Latest(ctx context.Context, limit int) ([]trail.Headline, error) {
-	return explainer{d.gen.App}.Latest(ctx, limit)
+func (d admin) Latest(ctx context.Context, q trail.Query) ([]trail.Headline, error) {
+	return explainer{d.gen.App}.Latest(ctx, q)
 }
 
 // explainer serves explanations to the servers.
 type explainer struct{ app *App }
 
 // Latest implements operations.Explainer.
-func (e explainer) Latest(ctx context.Context, limit int) ([]trail.Headline, error) {
-	return e.app.trail.Latest(ctx, limit)
+func (e explainer) Latest(ctx context.Context, q trail.Query) ([]trail.Headline, error) {
+	return e.app.archive().Latest(ctx, q)
 }
 
 // Explain implements api.Explainer and operations.Explainer.

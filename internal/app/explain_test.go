@@ -81,7 +81,7 @@ func TestExplain_ofDeliveredSuppressedParkedAndRepeatedExecutions(t *testing.T) 
 		t.Helper()
 		t.Log(when)
 		story := explain(strings.ToUpper(delivered.ExecutionID))
-		wantStory(t, story, trail.Delivered, "received", "looked_up  task", "decided  alert decided: reload_task_failed, notified 2", "accepted in", "duplicate")
+		wantStory(t, story, trail.Delivered, "received", "looked_up  task", "decided  alert decided: reload_task_failed, 2 messages", "accepted in", "duplicate")
 		if story.TaskID != delivered.TaskID || story.TaskType != "reload" || len(story.Notices) != 2 || story.Steps[0].Payload == "" {
 			t.Errorf("want the task and two notices, got %+v", story)
 		}

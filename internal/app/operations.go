@@ -1,6 +1,8 @@
 package app
 
 import (
+	"os"
+
 	"go.uber.org/zap"
 
 	"butler/api/operations"
@@ -14,7 +16,9 @@ func (g *generation) listenOperations() error {
 	if !section.Enable {
 		return nil
 	}
+	host, _ := os.Hostname() // "" where it cannot be read
 	server, err := operations.Listen(operations.Options{
+		Host:    host,
 		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, Log: g.log.Named("api"), Configuration: g.cfg.AbsoluteFile(),
 		Metrics: metrics.Handler(g.reg), Admin: admin{g}, Explainer: explainer{g.App}, Reload: g.reloadNow,
 		Ready: func() (bool, string) { return g.health.Ready(g.essential()...) },

@@ -5,6 +5,8 @@ import (
 	"math"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
+
 	"butler/api"
 	"butler/messages"
 )
@@ -49,18 +51,21 @@ func rounded(n float64) float64 { return math.Round(10*n) / 10 }
 
 // total returns the sum of all series of a counter.
 func (a *App) total(name string) (uint64, error) {
-	families, err := a.reg.Gather()
-	if err != nil {
-		return 0, err
-	}
+	series, err := a.series(name)
 	sum := 0.0
+	for _, one := range series {
+		sum += one.GetCounter().GetValue()
+	}
+	return uint64(sum), err
+}
+
+// series returns the series of a metric.
+func (a *App) series(name string) ([]*dto.Metric, error) {
+	families, err := a.reg.Gather()
 	for _, f := range families {
-		if f.GetName() != name {
-			continue
-		}
-		for _, m := range f.GetMetric() {
-			sum += m.GetCounter().GetValue()
+		if f.GetName() == name {
+			return f.GetMetric(), err
 		}
 	}
-	return uint64(sum), nil
+	return nil, err
 }

@@ -25,7 +25,7 @@ import (
 	"butler/messages"
 )
 
-// Archive is what is searched. Every field but Trail is required.
+// Archive is what is searched. Every field but Trail and Deliveries is required.
 type Archive struct {
 	Events *journal.Queue
 	Ledger *journal.Ledger
@@ -36,6 +36,9 @@ type Archive struct {
 	// KeyOf returns the key of an event that has no execution ID, or is not
 	// de-duplicated.
 	KeyOf func(messages.EventPosition) messages.ExecutionKey
+	// Deliveries describes the delivery through every destination; nil when the service
+	// does not run.
+	Deliveries func(context.Context) ([]messages.DeliveryState, error)
 	// KernelDrops counts the datagrams that were lost before they could be read.
 	KernelDrops func() uint64
 }
@@ -92,6 +95,10 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 	if err := errors.Join(a.ledgerOf(names, &known), a.refusedOf(names, &known)); err != nil {
 		return trail.Story{}, err
 	}
+	if a.Deliveries != nil && len(known.Waiting) > 0 {
+		known.Deliveries, err = a.Deliveries(ctx)
+		trouble("why messages wait could not be asked", err)
+	}
 	for _, x := range events.ofTask {
 		brief, err := a.brief(x, found.Entries)
 		if err != nil {
@@ -100,6 +107,35 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 		known.Reach.OfTask = append(known.Reach.OfTask, brief)
 	}
 	return trail.Tell(known), ctx.Err()
+}
+
+// Latest lists the newest decisions that a query selects, the newest first.
+func (a Archive) Latest(ctx context.Context, q trail.Query) ([]trail.Headline, error) {
+	searching, cancel := context.WithTimeout(ctx, searchTimeout)
+	defer cancel()
+	decisions, err := a.Trail.Decisions(searching, q)
+	if err != nil {
+		return nil, err
+	}
+	notices := map[messages.NoticeID]bool{}
+	for _, d := range decisions {
+		for _, n := range d.Notified {
+			notices[n.ID] = true
+		}
+	}
+	waiting, err := a.Outbox.OpenNotices(outbox.OpenFilter{Notices: notices})
+	if err != nil {
+		return nil, err
+	}
+	parked, err := a.Outbox.Parked(outbox.ParkedFilter{Notices: notices})
+	if err != nil {
+		return nil, err
+	}
+	out := make([]trail.Headline, 0, len(decisions))
+	for _, d := range decisions {
+		out = append(out, d.Headline(waiting, parked))
+	}
+	return out, nil
 }
 
 // brief returns the short story of an execution of a task.
@@ -145,7 +181,7 @@ func (a Archive) steps(ctx context.Context, n *names) (trail.Found, error) {
 
 // ledgerOf adds what the ledger holds of an execution.
 func (a Archive) ledgerOf(n *names, known *trail.Evidence) (err error) {
-	if known.Waiting, err = a.Outbox.WaitingOf(n.has); err != nil {
+	if known.Waiting, err = a.Outbox.OpenNotices(outbox.OpenFilter{Of: n.has}); err != nil {
 		return err
 	}
 	parked, err := a.Outbox.Parked(outbox.ParkedFilter{})

@@ -41,6 +41,8 @@ type ParkedFilter struct {
 	Destination string
 	Key         messages.ExecutionKey
 	Cause       ParkCause
+	// Notices are those wanted, nil for any. The others are not read from disk.
+	Notices map[messages.NoticeID]bool
 	// Limit is the maximum number, of the ones parked first; 0 means no limit.
 	Limit int
 }
@@ -54,7 +56,8 @@ func (f ParkedFilter) selects(p Parked) bool {
 // Parked lists the parked notices that f selects, in the order of parking.
 func (o *Outbox) Parked(f ParkedFilter) ([]Parked, error) {
 	var found []Parked
-	err := o.ledger.Range(bucketParked, func(key string, value []byte) bool {
+	wanted := func(key string) bool { return f.Notices == nil || f.Notices[messages.NoticeID(key)] }
+	err := o.ledger.Select(bucketParked, wanted, func(key string, value []byte) bool {
 		if p := readParked(value).listed(messages.NoticeID(key)); f.selects(p) {
 			found = append(found, p)
 		}

@@ -79,13 +79,25 @@ type OpenNotice struct {
 	Attempts int
 }
 
-// WaitingOf lists the waiting notices of the executions for which want returns true, in
-// the order of queueing. Notices that cannot be read are omitted.
-func (o *Outbox) WaitingOf(want func(messages.ExecutionKey) bool) ([]OpenNotice, error) {
+// OpenFilter selects waiting notices. The zero value selects all.
+type OpenFilter struct {
+	// Notices are those wanted, nil for any. The others are not read from disk.
+	Notices map[messages.NoticeID]bool
+	// Of reports whether the notices of an execution are wanted, nil for any.
+	Of func(messages.ExecutionKey) bool
+}
+
+// OpenNotices lists the waiting notices that f selects, in the order of queueing. Notices
+// that cannot be read are omitted.
+func (o *Outbox) OpenNotices(f OpenFilter) ([]OpenNotice, error) {
 	var out []OpenNotice
-	err := o.ledger.Range(bucketNotice, func(key string, value []byte) bool {
+	wanted := func(key string) bool {
+		id, _ := splitNoticeKey(key)
+		return f.Notices == nil || f.Notices[id]
+	}
+	err := o.ledger.Select(bucketNotice, wanted, func(key string, value []byte) bool {
 		var n noticeRecord
-		if decode(value, &n) == nil && want(n.Key) {
+		if decode(value, &n) == nil && (f.Of == nil || f.Of(n.Key)) {
 			id, instance := splitNoticeKey(key)
 			out = append(out, OpenNotice{
 				ID: id, Kind: n.Kind, Key: n.Key, Instance: instance, Recipient: n.Recipient, QueuedAt: n.QueuedAt, Attempts: n.Attempts,

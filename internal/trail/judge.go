@@ -17,7 +17,10 @@ func (t *teller) judge() {
 	for _, state := range []State{Parked, Waiting, Unclear, Dropped, Delivered, Suppressed} {
 		if slices.ContainsFunc(s.Notices, func(n Notice) bool { return n.State == state }) {
 			s.State = state
-			s.Summary = fmt.Sprintf("of %d to be notified: %s; %s", len(s.Notices), counted(s.Notices), t.others())
+			if state == Delivered && slices.ContainsFunc(s.Notices, func(n Notice) bool { return n.State == Suppressed }) {
+				s.State = PartlyDelivered
+			}
+			s.Summary = counted(s.Notices) + t.others()
 			return
 		}
 	}
@@ -45,7 +48,7 @@ func (t *teller) judge() {
 	}
 }
 
-// others counts the destinations that tell nobody, or not everybody.
+// others counts the destinations that notify nobody, or not everybody.
 func (t *teller) others() string {
 	none, some := 0, 0
 	for _, v := range t.story.NotNotified {
@@ -55,9 +58,12 @@ func (t *teller) others() string {
 			none++
 		}
 	}
-	said := text.Count(none, "destination not notified", "destinations not notified")
+	var said string
+	if none > 0 {
+		said = "; " + text.Count(none, "destination not notified", "destinations not notified")
+	}
 	if some > 0 {
-		said += ", " + text.Count(some, "does not notify everybody", "do not notify everybody")
+		said += "; " + text.Count(some, "destination does not notify everybody", "destinations do not notify everybody")
 	}
 	return said
 }

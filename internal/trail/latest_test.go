@@ -2,11 +2,13 @@ package trail_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"butler/internal/outbox"
 	"butler/internal/trail"
 	"butler/messages"
 )
@@ -24,24 +26,94 @@ func TestTrail_listsTheNewestDecisions(t *testing.T) {
 		}
 	}
 	for _, limit := range []int{-1, 0, 1, 50, 1000} {
-		got, err := steps.Latest(t.Context(), limit)
+		got, err := steps.Decisions(t.Context(), trail.Query{Limit: limit})
 		if want := min(max(limit, 0), decisions); err != nil || len(got) != want {
 			t.Fatalf("limit %d: want %d decisions, got %d, %v", limit, want, len(got), err)
 		}
 		for i, h := range got {
-			if want := fmt.Sprintf("execution-%d", decisions-1-i); h.ExecutionID != want {
-				t.Fatalf("limit %d: want %s at place %d, got %s", limit, want, i, h.ExecutionID)
+			if want := fmt.Sprintf("execution-%d", decisions-1-i); string(h.Key) != want {
+				t.Fatalf("limit %d: want %s at place %d, got %s", limit, want, i, h.Key)
 			}
 		}
 	}
-	got, err := steps.Latest(t.Context(), 1)
-	want := []trail.Headline{{
-		At: noon.Add((decisions - 1) * time.Second), ExecutionID: "execution-99", TaskName: "Daily sales", Event: messages.FamilyFailed.String(),
-		Summary: "alert decided: reload_task_failed, notified 1, not notified 1",
-	}}
-	if diff := cmp.Diff(want, got); diff != "" || err != nil {
-		t.Errorf("%v (-want +got):\n%s", err, diff)
+}
+
+func TestTrail_selectsDecisions(t *testing.T) {
+	steps, _ := open(t)
+	for i := range 2000 { // more than are looked at when any will do
+		d := decision(fmt.Sprintf("execution-%d", i))
+		d.At = noon.Add(time.Duration(i) * time.Second)
+		if i == 3 || i == 5 {
+			d.TaskName, d.TaskID = "Nightly FINANCE", "1111"
+		}
+		if i == 5 {
+			d.Family = messages.FamilyAborted
+		}
+		steps.Write(d)
 	}
+	for name, row := range map[string]struct {
+		query trail.Query
+		want  []string
+	}{
+		"by a part of the name":  {trail.Query{Limit: 10, Task: "finance"}, []string{"execution-5", "execution-3"}},
+		"by the ID of the task":  {trail.Query{Limit: 10, Task: "1111"}, []string{"execution-5", "execution-3"}},
+		"no more than the limit": {trail.Query{Limit: 1, Task: "1111"}, []string{"execution-5"}},
+		"by event":               {trail.Query{Limit: 10, Event: "aborted"}, []string{"execution-5"}},
+		"by time":                {trail.Query{Limit: 2, Before: noon.Add(2 * time.Second)}, []string{"execution-1", "execution-0"}},
+		"by all of them":         {trail.Query{Limit: 10, Task: "finance", Event: "failed", Before: noon.Add(5 * time.Second)}, []string{"execution-3"}},
+		"none":                   {trail.Query{Limit: 10, Task: "11"}, nil},
+	} {
+		decisions, err := steps.Decisions(t.Context(), row.query)
+		var got []string
+		for _, d := range decisions {
+			got = append(got, string(d.Key))
+		}
+		if !slices.Equal(got, row.want) || err != nil {
+			t.Errorf("%s: want %v, got %v, %v", name, row.want, got, err)
+		}
+	}
+}
+
+func TestDecided_hasAHeadline(t *testing.T) {
+	steps, _ := open(t)
+	newest := func() *trail.Decided {
+		t.Helper()
+		list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("want a decision, got %v, %v", list, err)
+		}
+		return list[0]
+	}
+	headline := trail.Headline{ExecutionID: "e", TaskName: "Daily sales", Event: "failed", At: noon.Add(2 * time.Millisecond)}
+	want := func(when string, got trail.Headline, state trail.State, summary string) {
+		t.Helper()
+		headline.State, headline.Summary = state, summary
+		if diff := cmp.Diff(headline, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", when, diff)
+		}
+	}
+	d := decision("e")
+	d.Notified = []trail.Notified{{ID: "n1", Instance: "email/x", Recipient: "anna"}, {ID: "n2", Instance: "email/x", Recipient: "bert"}}
+	head := trail.Head{Key: "e", At: noon.Add(time.Second)}
+	steps.Write(d)
+	waiting := []outbox.OpenNotice{{ID: "other"}, {ID: "n1", Instance: "email/x"}, {ID: "n2", Instance: "email/x"}}
+	want("nothing happened yet", newest().Headline(waiting, nil), trail.Waiting, "reload_task_failed: 2 messages, all waiting; 1 destination not notified")
+
+	steps.Write(&trail.Attempt{Head: head, Notice: "n1", Instance: "email/x", Number: 1})
+	steps.Write(&trail.Attempt{Head: trail.Head{Key: "other"}, Notice: "n2", Instance: "email/x", Number: 1})
+	steps.Write(&trail.End{Head: head, Notice: "n2", Instance: "email/x", Outcome: messages.NoticeSuppressed})
+	want("one was held back", newest().Headline(nil, nil), trail.PartlyDelivered,
+		"reload_task_failed: 2 messages: 1 delivered, 1 suppressed; 1 destination not notified")
+	want("one is parked", newest().Headline(nil, []outbox.Parked{{ID: "other"}, {ID: "n2", Instance: "email/x"}}), trail.Parked,
+		"reload_task_failed: 2 messages: 1 delivered, 1 parked; 1 destination not notified")
+
+	steps.Write(&trail.Drop{Head: head, Notice: "n2", Instance: "email/x", Why: trail.ByOperator})
+	want("one was dropped", newest().Headline(nil, nil), trail.Dropped, "reload_task_failed: 2 messages: 1 delivered, 1 dropped; 1 destination not notified")
+
+	silent := decision("e")
+	silent.Alert, silent.Notified, silent.Text = "", nil, "event dropped, the task does not exist"
+	steps.Write(silent)
+	want("nobody is notified", newest().Headline(nil, nil), trail.Silent, "event dropped, the task does not exist")
 }
 
 func TestTrail_ofOneRecordListsItsNewestDecisions(t *testing.T) {
@@ -49,15 +121,15 @@ func TestTrail_ofOneRecordListsItsNewestDecisions(t *testing.T) {
 	for i := range 10 {
 		steps.Write(decision(fmt.Sprintf("execution-%d", i)))
 	}
-	got, err := steps.Latest(t.Context(), 2)
-	if err != nil || len(got) != 2 || got[0].ExecutionID != "execution-9" || got[1].ExecutionID != "execution-8" {
+	got, err := steps.Decisions(t.Context(), trail.Query{Limit: 2})
+	if err != nil || len(got) != 2 || got[0].Key != "execution-9" || got[1].Key != "execution-8" {
 		t.Errorf("want the last two, got %v, %v", got, err)
 	}
 }
 
 func TestTrail_thatRecordsNothingHasNoDecisions(t *testing.T) {
 	var none *trail.Trail
-	if got, err := none.Latest(t.Context(), 10); err != nil || got == nil || len(got) != 0 {
+	if got, err := none.Decisions(t.Context(), trail.Query{Limit: 10}); err != nil || len(got) != 0 {
 		t.Errorf("want an empty list, got %v, %v", got, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"butler/internal/outbox"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -20,6 +21,8 @@ type Evidence struct {
 	Entries  []Entry
 	Waiting  []outbox.OpenNotice
 	Parked   []outbox.Parked
+	// Deliveries are the states of the destinations, nil when they are not known.
+	Deliveries []messages.DeliveryState
 	// Followed reports that it is a distribute task which has not ended.
 	Followed bool
 	// Seen is what de-duplication remembers of it; the zero value means nothing.
@@ -57,12 +60,14 @@ type State string
 
 // The states. When notices are in different states, the first in this order counts.
 const (
-	Parked     State = "parked"
-	Waiting    State = "waiting"
-	Unclear    State = "unclear"
-	Dropped    State = "dropped"
-	Delivered  State = "delivered"
-	Suppressed State = "suppressed"
+	Parked    State = "parked"
+	Waiting   State = "waiting"
+	Unclear   State = "unclear"
+	Dropped   State = "dropped"
+	Delivered State = "delivered"
+	// PartlyDelivered: some are delivered, and the others suppressed.
+	PartlyDelivered State = "partly_delivered"
+	Suppressed      State = "suppressed"
 	// Following: its distribute task is still running.
 	Following State = "following"
 	// Deciding: look-ups are under way.
@@ -166,7 +171,7 @@ func (t *teller) datagrams() {
 		t.about(r.Event.TaskID, r.Event.TaskName, r.Event.AppName, r.Event.HostName)
 		t.step(Step{
 			At: r.Event.At, What: "received", Payload: r.Payload,
-			Text: fmt.Sprintf("task %s, said by %s (%s)", r.Event.Family, r.Event.HostName, r.Source),
+			Text: fmt.Sprintf("task %s, reported by %s (%s)", r.Event.Family, r.Event.HostName, r.Source),
 		})
 	}
 	if t.ofTask() {
@@ -215,16 +220,16 @@ func (t *teller) decision(d *Decision) {
 		t.story.TaskType = d.TaskType.String()
 	}
 	if !slices.ContainsFunc(t.known.Received, func(r Received) bool { return r.Place == d.Place }) && d.Place.Seq > 0 {
-		t.step(Step{At: d.Received, What: "received", Text: fmt.Sprintf("task %s, said by %s (%s); the datagram itself is not kept any more", d.Family, d.Host, d.Source)})
+		t.step(Step{At: d.Received, What: "received", Text: fmt.Sprintf("task %s, reported by %s (%s); the datagram itself is not kept any more", d.Family, d.Host, d.Source)})
 	}
 	for _, l := range d.Lookups {
 		t.step(l.step())
 	}
-	text := strings.Join(append([]string{d.summary()}, d.Degraded...), "; ")
+	said := strings.Join(append([]string{d.summary()}, d.Degraded...), "; ")
 	if d.More > 0 {
-		text += fmt.Sprintf("; %d more are not listed", d.More)
+		said += fmt.Sprintf("; %d more are not listed", d.More)
 	}
-	t.step(Step{At: d.At, What: "decided", Text: text})
+	t.step(Step{At: d.At, What: "decided", Text: said})
 	for _, told := range d.Notified {
 		n := t.notice(told.ID, told.Instance, told.Recipient)
 		n.Alert = d.Alert
@@ -235,6 +240,18 @@ func (t *teller) decision(d *Decision) {
 			t.story.NotNotified = append(t.story.NotNotified, omission)
 		}
 	}
+}
+
+// summary says what was decided.
+func (d *Decision) summary() string {
+	if d.Alert == "" {
+		return d.Text
+	}
+	said := fmt.Sprintf("%s: %s, %s", d.Text, d.Alert, text.Count(len(d.Notified), "message", "messages"))
+	if len(d.NotNotified) > 0 {
+		said += fmt.Sprintf("; not notified: %d", len(d.NotNotified))
+	}
+	return said
 }
 
 // step returns the step for a look-up.
@@ -302,7 +319,7 @@ func (t *teller) ledger() {
 		n := t.notice(w.ID, w.Instance, w.Recipient)
 		n.Alert, n.Attempts = w.Kind, max(n.Attempts, w.Attempts)
 		if n.State != Delivered { // a delivered one is about to leave the ledger
-			n.State = Waiting
+			n.State, n.Reason = Waiting, t.whyWaiting(w.Instance, n.Reason)
 		}
 	}
 	for _, p := range t.known.Parked {
@@ -318,6 +335,26 @@ func (t *teller) ledger() {
 			n.State = Dropped
 			n.Reason = "parked, and dropped since by an operator or because it was kept for long enough: " + n.Reason
 		}
+	}
+}
+
+// whyWaiting says why a notice waits that has failed so, or was not tried yet.
+func (t *teller) whyWaiting(instance, failure string) string {
+	if t.known.Deliveries == nil {
+		return failure
+	}
+	i := slices.IndexFunc(t.known.Deliveries, func(s messages.DeliveryState) bool { return s.Instance == instance && s.Path != "" })
+	if i < 0 {
+		return "the destination is not configured any more"
+	}
+	s := t.known.Deliveries[i]
+	switch why := s.Why(); {
+	case why != "":
+		return why
+	case failure != "":
+		return "it is tried again: " + failure
+	default:
+		return fmt.Sprintf("%s at this destination, which are sent in turn and within its rate limit", text.Count(s.Queued, "message waits", "messages wait"))
 	}
 }
 
@@ -357,8 +394,17 @@ func rounded(d time.Duration) string {
 	}
 }
 
-// counted says how many notices are in each state.
+// counted says how many notices there are, and how many are in each state.
 func counted(notices []Notice) string {
+	all := text.Count(len(notices), "message", "messages")
+	if !slices.ContainsFunc(notices, func(n Notice) bool { return n.State != notices[0].State }) {
+		if len(notices) > 1 {
+			all += ", all"
+		} else {
+			all += ","
+		}
+		return all + " " + string(notices[0].State)
+	}
 	var out []string
 	for _, s := range []State{Delivered, Waiting, Suppressed, Parked, Dropped, Unclear} {
 		n := 0
@@ -371,5 +417,5 @@ func counted(notices []Notice) string {
 			out = append(out, fmt.Sprintf("%d %s", n, s))
 		}
 	}
-	return strings.Join(out, ", ")
+	return all + ": " + strings.Join(out, ", ")
 }

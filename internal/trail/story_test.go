@@ -71,7 +71,7 @@ func TestTell_countsADestinationThatTellsNotEverybodyApart(t *testing.T) {
 	}
 	accepted := &trail.Attempt{Head: told.Head, Notice: "1", Instance: "email/a", Number: 1}
 	got := trail.Tell(trail.Evidence{Entries: []trail.Entry{told, accepted}})
-	if want := "of 1 to be notified: 1 delivered; 1 destination not notified, 1 does not notify everybody"; got.Summary != want {
+	if want := "1 message, delivered; 1 destination not notified; 1 destination does not notify everybody"; got.Summary != want {
 		t.Errorf("want %q, got %q", want, got.Summary)
 	}
 }
@@ -91,6 +91,45 @@ func TestTell_doubtsAnIDThatIsNoGUID(t *testing.T) {
 		got := trail.Tell(trail.Evidence{ID: id})
 		if hints := strings.Join(got.Hints, "\n"); got.State != trail.Unknown || strings.Contains(hints, "no GUID") != doubted {
 			t.Errorf("%s: want it doubted: %t, got %q", id, doubted, hints)
+		}
+	}
+}
+
+func TestTell_saysWhyANoticeWaits(t *testing.T) {
+	at := time.Date(2026, 5, 6, 12, 30, 0, 0, time.UTC)
+	for name, row := range map[string]struct {
+		state   messages.DeliveryState
+		failure string
+		want    string
+	}{
+		"its turn":                {messages.DeliveryState{Condition: messages.Delivering, Queued: 3}, "", "3 messages wait at this destination, which are sent in turn and within its rate limit"},
+		"a failure":               {messages.DeliveryState{Condition: messages.Delivering, Queued: 1}, "answered 503", "it is tried again: answered 503"},
+		"a pause":                 {messages.DeliveryState{Condition: messages.DeliveryPaused, Until: at, LastError: "answered 429"}, "answered 429", "the destination asked for a pause until 12:30:00 UTC: answered 429"},
+		"an open breaker":         {messages.DeliveryState{Condition: messages.DeliveryBreakerOpen, Until: at}, "", "the destination keeps failing, and is not tried until 12:30:00 UTC"},
+		"a wrong configuration":   {messages.DeliveryState{Condition: messages.DeliveryMisconfigured}, "", "the destination refuses every message, and is not tried; its configuration is to be corrected"},
+		"the end of the service":  {messages.DeliveryState{Condition: messages.DeliveryDraining}, "", "the service is stopping"},
+		"its start":               {messages.DeliveryState{Condition: messages.DeliveryLoading}, "", "the waiting messages are being read from disk"},
+		"an actor without answer": {messages.DeliveryState{Condition: messages.DeliveryNotResponding}, "", "the delivery did not answer in time"},
+	} {
+		row.state.Instance, row.state.Path = "slack/x", "slackNotification.x"
+		known := trail.Evidence{
+			ID: "e", Waiting: []outbox.OpenNotice{{ID: "n", Instance: "slack/x", Attempts: 1}},
+			Deliveries: []messages.DeliveryState{{Instance: "other"}, row.state},
+		}
+		if row.failure != "" {
+			known.Entries = []trail.Entry{&trail.Attempt{Notice: "n", Instance: "slack/x", Number: 1, Failure: "unavailable", Err: row.failure}}
+		}
+		got := trail.Tell(known)
+		if len(got.Notices) != 1 || got.Notices[0].State != trail.Waiting || got.Notices[0].Reason != row.want {
+			t.Errorf("%s: want it waiting because %q, got %+v", name, row.want, got.Notices)
+		}
+		known.Deliveries = known.Deliveries[:1]
+		if got := trail.Tell(known); got.Notices[0].Reason != "the destination is not configured any more" {
+			t.Errorf("%s: want the destination gone, got %+v", name, got.Notices)
+		}
+		known.Deliveries = nil
+		if got := trail.Tell(known); got.Notices[0].Reason != row.failure {
+			t.Errorf("%s: want the last failure where the service does not run, got %+v", name, got.Notices)
 		}
 	}
 }

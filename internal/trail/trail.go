@@ -15,6 +15,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -280,24 +281,30 @@ func Of(entries []Entry, is func(name string) bool) []Entry {
 
 // about reports whether an entry names one of the executions, without decoding it.
 func about(raw []byte, names [][]byte) bool {
+	key, id, ok := namesIn(raw)
+	return ok && slices.ContainsFunc(names, func(name []byte) bool {
+		return len(key) == len(name) && bytes.EqualFold(key, name) || len(id) == len(name) && bytes.EqualFold(id, name)
+	})
+}
+
+// namesIn returns the key and the execution ID in an entry, without decoding the rest.
+func namesIn(raw []byte) (key, id []byte, ok bool) {
 	if len(raw) < 2 {
-		return false
+		return nil, nil, false
 	}
 	rest := raw[2:]
-	for range 2 { // the key, the execution ID
+	next := func() (text []byte, ok bool) {
 		size, n := binary.Uvarint(rest)
 		if n <= 0 || size > uint64(len(rest)-n) {
-			return false
+			return nil, false
 		}
-		text := rest[n : n+int(size)]
-		rest = rest[n+int(size):]
-		for _, name := range names {
-			if len(text) == len(name) && bytes.EqualFold(text, name) {
-				return true
-			}
-		}
+		text, rest = rest[n:n+int(size)], rest[n+int(size):]
+		return text, true
 	}
-	return false
+	if key, ok = next(); ok {
+		id, ok = next()
+	}
+	return key, id, ok
 }
 
 // decode reads what Write wrote.
