@@ -145,7 +145,7 @@ type DeliveryState struct {
 
 // Why says why nothing is delivered at the moment, "" if that is not so.
 func (s DeliveryState) Why() string {
-	why := ""
+	var why string
 	switch s.Condition {
 	case DeliveryPaused, DeliveryThrottled:
 		why = "the destination asked for a pause" + until(s.Until)

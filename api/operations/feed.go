@@ -5,7 +5,6 @@ import (
 
 	"github.com/valyala/fasthttp"
 
-	"butler/api/web"
 	"butler/internal/text"
 )
 
@@ -49,8 +48,6 @@ func ago(since time.Duration) string {
 }
 
 func (s *operations) showFeed(ctx *fasthttp.RequestCtx) {
-	call, cancel := web.Bounded()
-	defer cancel()
-	feed, err := s.opts.Admin.Feed(call)
+	feed, err := s.opts.Feed()
 	s.respond(ctx, feed, err)
 }

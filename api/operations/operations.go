@@ -46,6 +46,8 @@ type Options struct {
 	// Health returns the state of the service ("up", "degraded", "down"), and its
 	// components by name.
 	Health func() (state string, components []Component)
+	// Feed describes what arrives.
+	Feed func() (Feed, error)
 	// Admin are the operations on what the service keeps.
 	Admin Admin
 	// Explainer tells what became of executions, and why.
@@ -56,8 +58,6 @@ type Options struct {
 
 // Admin is what an operator may look at and change on the machine itself.
 type Admin interface {
-	// Feed describes what arrives.
-	Feed(ctx context.Context) (Feed, error)
 	// Destinations describes the delivery through every destination instance.
 	Destinations(ctx context.Context) ([]Destination, error)
 	// Parked lists parked notices of an instance, of all instances of a destination,

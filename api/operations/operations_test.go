@@ -73,7 +73,7 @@ func (a *admin) Latest(_ context.Context, q trail.Query) ([]trail.Headline, erro
 	return list[:min(q.Limit, len(list))], a.note(adminCall{What: "executions", Limit: q.Limit, Query: q})
 }
 
-func (a *admin) Feed(context.Context) (Feed, error) {
+func (a *admin) Feed() (Feed, error) {
 	return Feed{Since: oneDay, Waiting: 2, Nodes: []Node{{"sense <1>", oneDay}}}, a.note(adminCall{What: "feed"})
 }
 
@@ -117,7 +117,7 @@ func newBench(t *testing.T) *bench {
 	core, logs := observer.New(zap.DebugLevel)
 	b := &bench{t: t, admin: &admin{count: 2}, logs: logs, ready: true}
 	server, err := Listen(Options{
-		Address: "127.0.0.1:0", Host: "monitor-1", Log: zap.New(core), Admin: b.admin, Explainer: b.admin, Reload: b.admin.Reload,
+		Address: "127.0.0.1:0", Host: "monitor-1", Log: zap.New(core), Admin: b.admin, Explainer: b.admin, Feed: b.admin.Feed, Reload: b.admin.Reload,
 		Configuration: "/srv/production/butler.yaml",
 		Metrics:       http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "a_metric 1\n") }),
 		Ready:         func() (bool, string) { return b.ready, b.reason },

@@ -126,7 +126,7 @@ func (s *operations) index(ctx *fasthttp.RequestCtx) {
 
 func (p *indexPage) load(ctx context.Context, from Options) {
 	var err error
-	if p.Feed, err = from.Admin.Feed(ctx); err != nil {
+	if p.Feed, err = from.Feed(); err != nil {
 		p.Trouble = append(p.Trouble, "The nodes cannot be listed: "+err.Error())
 	}
 	if p.Destinations, err = from.Admin.Destinations(ctx); err != nil {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"time"
 
 	"butler/api/operations"
 	"butler/internal/destination"
@@ -30,21 +29,6 @@ func (d admin) Destinations(ctx context.Context) ([]operations.Destination, erro
 		out = append(out, operations.Destination(s))
 	}
 	return out, nil
-}
-
-// Feed implements operations.Admin.
-func (d admin) Feed(context.Context) (operations.Feed, error) {
-	feed := operations.Feed{Since: d.gen.began, Waiting: d.gen.queue.Stats().Entries, Nodes: []operations.Node{}}
-	series, err := d.gen.series("butler_node_last_event_timestamp_seconds")
-	if err != nil {
-		return feed, err
-	}
-	for _, one := range series {
-		at := one.GetGauge().GetValue()
-		feed.Nodes = append(feed.Nodes, operations.Node{Name: one.GetLabel()[0].GetValue(), LastEvent: time.UnixMilli(int64(at * 1000)).UTC()})
-	}
-	slices.SortStableFunc(feed.Nodes, func(a, b operations.Node) int { return b.LastEvent.Compare(a.LastEvent) })
-	return feed, nil
 }
 
 // deliveryStates describes the delivery through every destination instance.

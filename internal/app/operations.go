@@ -2,6 +2,8 @@ package app
 
 import (
 	"os"
+	"slices"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -20,7 +22,7 @@ func (g *generation) listenOperations() error {
 	server, err := operations.Listen(operations.Options{
 		Host:    host,
 		Address: address.Listen(section.Host, section.Port), Sockets: &g.sockets, Log: g.log.Named("api"), Configuration: g.cfg.AbsoluteFile(),
-		Metrics: metrics.Handler(g.reg), Admin: admin{g}, Explainer: explainer{g.App}, Reload: g.reloadNow,
+		Metrics: metrics.Handler(g.reg), Admin: admin{g}, Explainer: explainer{g.App}, Feed: g.feed, Reload: g.reloadNow,
 		Ready: func() (bool, string) { return g.health.Ready(g.essential()...) },
 		Health: func() (string, []operations.Component) {
 			state, components := g.health.Report()
@@ -55,4 +57,19 @@ func (a *App) essential() []string {
 func (a *App) reloadNow() (answer any, applied bool) {
 	result := a.Reload(ByAPI)
 	return result, result.Applied
+}
+
+// feed describes what arrives from the nodes.
+func (a *App) feed() (operations.Feed, error) {
+	feed := operations.Feed{Since: a.began, Waiting: a.queue.Stats().Entries, Nodes: []operations.Node{}}
+	series, err := a.series("butler_node_last_event_timestamp_seconds")
+	if err != nil {
+		return feed, err
+	}
+	for _, one := range series {
+		at := one.GetGauge().GetValue()
+		feed.Nodes = append(feed.Nodes, operations.Node{Name: one.GetLabel()[0].GetValue(), LastEvent: time.UnixMilli(int64(at * 1000)).UTC()})
+	}
+	slices.SortStableFunc(feed.Nodes, func(a, b operations.Node) int { return b.LastEvent.Compare(a.LastEvent) })
+	return feed, nil
 }
