@@ -84,22 +84,23 @@ const (
 var statuses = [...]struct {
 	name  string
 	phase Phase
+	words string
 }{
-	{"NeverStarted", PhaseIgnored},
-	{"Triggered", PhaseRunning},
-	{"Started", PhaseRunning},
-	{"Queued", PhaseRunning},
-	{"AbortInitiated", PhaseRunning},
-	{"Aborting", PhaseRunning},
-	{"Aborted", PhaseFailed},
-	{"FinishedSuccess", PhaseSucceeded},
-	{"FinishedFail", PhaseFailed},
-	{"Skipped", PhaseIgnored},
-	{"Retry", PhaseRunning},
-	{"Error", PhaseFailed},
-	{"Reset", PhaseIgnored},
-	{"DistributionQueue", PhaseRunning},
-	{"DistributionRunning", PhaseRunning},
+	{"NeverStarted", PhaseIgnored, "Never started"},
+	{"Triggered", PhaseRunning, "Triggered"},
+	{"Started", PhaseRunning, "Running"},
+	{"Queued", PhaseRunning, "Queued"},
+	{"AbortInitiated", PhaseRunning, "Being aborted"},
+	{"Aborting", PhaseRunning, "Being aborted"},
+	{"Aborted", PhaseFailed, "Aborted"},
+	{"FinishedSuccess", PhaseSucceeded, "Succeeded"},
+	{"FinishedFail", PhaseFailed, "Failed"},
+	{"Skipped", PhaseIgnored, "Skipped"},
+	{"Retry", PhaseRunning, "Waiting for a retry"},
+	{"Error", PhaseFailed, "Failed"},
+	{"Reset", PhaseIgnored, "Reset"},
+	{"DistributionQueue", PhaseRunning, "Waiting to be distributed"},
+	{"DistributionRunning", PhaseRunning, "Being distributed"},
 }
 
 // Valid reports whether s is one of the fifteen states.
@@ -111,6 +112,14 @@ func (s ExecutionStatus) String() string {
 		return statuses[s].name
 	}
 	return "Unknown(" + strconv.Itoa(int(s)) + ")"
+}
+
+// Words returns the state as people say it, "Unknown" if it is not one of the states.
+func (s ExecutionStatus) Words() string {
+	if s.Valid() {
+		return statuses[s].words
+	}
+	return "Unknown"
 }
 
 // Phase returns what the state means to a follower; PhaseIgnored when unknown.

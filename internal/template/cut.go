@@ -41,6 +41,16 @@ func CutLinesEnd(s string, limit int, weigh func(rune) int) string {
 	return strings.TrimRight(s[:keep], "\r\n") + "\n" + Marker
 }
 
+// LongTexts are the multi-line fields, with the functions that cut them: the head of a
+// log keeps its beginning, its tail and the history keep their end.
+var LongTexts = map[string]func(s string, limit int, weigh func(rune) int) string{
+	"scriptLogHead":                CutLinesEnd,
+	"scriptLogTail":                CutLinesStart,
+	"executionHistory":             CutLinesStart,
+	"executionDetailsConcatenated": CutLinesStart,
+	"executionDetailsText":         CutLinesStart,
+}
+
 // CutLinesStart is CutLinesEnd that keeps the end of s and begins with Marker.
 func CutLinesStart(s string, limit int, weigh func(rune) int) string {
 	total := 0

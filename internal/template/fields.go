@@ -2,12 +2,16 @@ package template
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
 
 	"butler/internal/template/handlebars"
+	"butler/internal/text"
 	"butler/messages"
 )
 
@@ -49,8 +53,8 @@ func Fields(n messages.Notice, o FieldOptions) map[string]any {
 		maps.Copy(out, cloudFields(a, o))
 	default:
 		maps.Copy(out, eventFields(a, o))
-		maps.Copy(out, taskFields(a.Task))
-		maps.Copy(out, appFields(a.App))
+		maps.Copy(out, taskFields(a.Task, o.Location))
+		maps.Copy(out, appFields(a.App, o.Location))
 		maps.Copy(out, ownerFields(a.Owner))
 		maps.Copy(out, executionFields(a.Execution, o.Location))
 		maps.Copy(out, scriptLogFields(a, o))
@@ -73,11 +77,12 @@ func eventFields(a messages.Alert, o FieldOptions) map[string]any {
 	}
 }
 
-func taskFields(t messages.Task) map[string]any {
+func taskFields(t messages.Task, zone *time.Location) map[string]any {
 	return map[string]any{
 		"taskTags": texts(t.Tags), "taskCustomProperties": properties(t.CustomProperties),
 		"taskModifiedByUsername": t.ModifiedBy, "taskModifiedDate": t.ModifiedDate,
 		"taskNextExecution":       orNever(t.NextExecution),
+		"taskNextExecutionLocal":  zonedOrNever(t.NextExecution, zone),
 		"taskIsManuallyTriggered": ifKnown(t.Known, t.ManuallyTriggered),
 		"taskIsPartialReload":     ifKnown(t.Known, t.PartialReload),
 		"taskMaxRetries":          ifKnown(t.Known, t.MaxRetries),
@@ -85,10 +90,11 @@ func taskFields(t messages.Task) map[string]any {
 	}
 }
 
-func appFields(a messages.App) map[string]any {
+func appFields(a messages.App, zone *time.Location) map[string]any {
 	return map[string]any{
 		"appDescription": a.Description, "appFileSize": ifKnown(a.Known, a.FileSize),
-		"appLastSuccessfulReload": orNever(a.LastReloadTime), "appLastModifiedDate": a.ModifiedDate,
+		"appLastSuccessfulReload": orNever(a.LastReloadTime), "appLastSuccessfulReloadLocal": zonedOrNever(a.LastReloadTime, zone),
+		"appLastModifiedDate":       a.ModifiedDate,
 		"appLastModifiedByUserName": a.ModifiedBy, "appPublishTime": orNever(a.PublishTime),
 		"appPublished": ifKnown(a.Known, a.Published),
 		"appStreamName": handlebars.Named{
@@ -111,21 +117,25 @@ func executionFields(e messages.Execution, zone *time.Location) map[string]any {
 		"executionStartTime": timeFields("startTime", e.Start, zone),
 		"executionStopTime":  timeFields("stopTime", e.Stop, zone),
 		"executionDuration":  map[string]any{}, "executionStatusNum": nil, "executionStatusText": "",
+		"executionDurationText": "", "executionResult": "",
 	}
 	if e.Known {
-		out["executionDuration"] = durationFields(e.Duration)
+		out["executionDuration"], out["executionDurationText"] = durationFields(e.Duration), durationWords(e.Duration)
 		out["executionStatusNum"] = int(e.Status)
 		out["executionStatusText"] = e.Status.String()
+		out["executionResult"] = fmt.Sprintf("%s (%s, code %d)", e.Status.Words(), e.Status, int(e.Status))
 	}
 	steps := make([]any, 0, len(e.Details))
-	var concatenated strings.Builder
+	var concatenated, history strings.Builder
 	for _, d := range e.Details {
 		step := timeFields("timestamp", d.Created, zone)
 		step["message"], step["detailsType"], step["detailCreatedDate"] = d.Message, d.Type, d.Created
 		steps = append(steps, step)
 		concatenated.WriteString(d.Created + "\t" + d.Message + "\n")
+		history.WriteString(step["timestampLocal"].(string) + "  " + d.Message + "\n")
 	}
 	out["executionDetails"] = steps
+	out["executionHistory"] = history.String()
 	out["executionDetailsConcatenated"] = concatenated.String()
 	out["executionDetailsText"] = concatenated.String()
 	return out
@@ -136,12 +146,29 @@ func scriptLogFields(a messages.Alert, o FieldOptions) map[string]any {
 	out := map[string]any{
 		"scriptLogSize": int64(0), "scriptLogSizeRows": ifKnown(log.Rows > 0, log.Rows), "scriptLogSizeCharacters": ifKnown(log.Rows > 0, log.Characters),
 		"scriptLogHead": strings.Join(log.HeadLines(o.HeadLines), "\r\n"), "scriptLogHeadCount": o.HeadLines,
+		"scriptError":   scriptError(log.Tail),
 		"scriptLogTail": strings.Join(log.TailLines(o.TailLines), "\r\n"), "scriptLogTailCount": o.TailLines,
 	}
 	if log.Available {
 		out["scriptLogSize"] = a.Execution.ScriptLogSize
 	}
 	return out
+}
+
+// errorLine is a line of a script log that says what went wrong, after its time.
+var errorLine = regexp.MustCompile(`^\S+(?: \d\d:\d\d:\d\d\S*)?\s+(Error\b.*)$`)
+
+// maxScriptError is how many characters of it are shown.
+const maxScriptError = 500
+
+// scriptError returns the last error in a script log, "" if it shows none.
+func scriptError(log []string) string {
+	for _, line := range slices.Backward(log) {
+		if found := errorLine.FindStringSubmatch(line); found != nil {
+			return text.Shorten(strings.TrimSpace(found[1]), maxScriptError)
+		}
+	}
+	return ""
 }
 
 func linkFields(a messages.Alert, l Links) map[string]any {

@@ -28,6 +28,7 @@ var documented = strings.Fields(`
 	executionDetails executionDetailsConcatenated executionDetailsText
 	scriptLogSize scriptLogSizeRows scriptLogSizeCharacters
 	scriptLogHead scriptLogTail scriptLogHeadCount scriptLogTailCount
+	scriptError executionResult executionDurationText executionHistory taskNextExecutionLocal appLastSuccessfulReloadLocal
 	qlikSenseQMC qlikSenseHub genericUrls butlerVersion
 	appOwnerName appOwnerUserId appOwnerUserDirectory appOwnerEmail
 	degraded suppressedAlerts`)
@@ -44,6 +45,7 @@ var (
 		isPartialReload isSessionApp isSkipStore peakMemoryBytes rowLimit sizeMemoryBytes appFileSize reloadId statements status
 		usageDuration errorCode errorMessage logMessage executionStatusText executionDuration executionStartTime executionStopTime
 		scriptLogSize scriptLogSizeRows scriptLogSizeCharacters scriptLogHead scriptLogTail scriptLogHeadCount scriptLogTailCount
+		scriptError executionResult executionDurationText
 		appOwnerName appOwnerUserId appOwnerPicture appOwnerEmail`)
 )
 
@@ -306,5 +308,44 @@ func TestKinds_everyAlertHasATitle(t *testing.T) {
 		if template.Title(kind) == "" || template.OutcomeOf(kind) == "" {
 			t.Errorf("%s has no title or outcome", kind)
 		}
+	}
+}
+
+func TestFields_showTheScriptError(t *testing.T) {
+	for name, row := range map[string]struct {
+		log  []string
+		want string
+	}{
+		"none":                     {[]string{"2026-05-06 14:20:59      LOAD sales", "2026-05-06 14:20:59      Errors are counted"}, ""},
+		"with a blank in its time": {[]string{"2026-05-06 14:20:58      Error: first", "2026-05-06 14:20:59      Error: Field 'x' not found", "2026-05-06 14:20:59      Execution Failed"}, "Error: Field 'x' not found"},
+		"with a compact time":      {[]string{"20260506T142059.123+0200      Error: Field 'x' not found ", "20260506T142059.123+0200      General Script Error"}, "Error: Field 'x' not found"},
+		"in a text":                {[]string{"2026-05-06 14:20:59      TRACE no Error: here"}, ""},
+		"too long":                 {[]string{"2026-05-06 14:20:59      Error: " + strings.Repeat("x", 1000)}, "Error: " + strings.Repeat("x", 493)},
+	} {
+		alert := destinationtest.Complete(messages.ReloadTaskFailed)
+		alert.ScriptLog.Tail = row.log
+		if got := fieldsOf(alert)["scriptError"]; got != row.want {
+			t.Errorf("%s: want %q, got %q", name, row.want, got)
+		}
+	}
+}
+
+func TestFields_sayHowAnExecutionWent(t *testing.T) {
+	alert := destinationtest.Complete(messages.ReloadTaskFailed)
+	for took, want := range map[time.Duration]string{
+		0: "0 s", 59 * time.Second: "59 s", 139 * time.Second: "2 min 19 s", 2*time.Hour + 3*time.Second: "2 h 0 min 3 s", -time.Second: "0 s",
+	} {
+		alert.Execution.Duration = took
+		if got := fieldsOf(alert)["executionDurationText"]; got != want {
+			t.Errorf("%s: want %q, got %q", took, want, got)
+		}
+	}
+	alert.Execution.Status = qlik.StatusFinishedFail
+	if got := fieldsOf(alert)["executionResult"]; got != "Failed (FinishedFail, code 8)" {
+		t.Errorf("got %q", got)
+	}
+	alert.Execution = messages.Execution{}
+	if got := fieldsOf(alert); got["executionResult"] != "" || got["executionDurationText"] != "" || got["executionHistory"] != "" {
+		t.Errorf("want nothing of an unknown execution, got %q, %q, %q", got["executionResult"], got["executionDurationText"], got["executionHistory"])
 	}
 }

@@ -47,10 +47,10 @@ func cloudFields(a messages.Alert, o FieldOptions) map[string]any {
 		out["appFileSize"] = thousands(a.App.FileSize)
 	}
 	execution := executionFields(a.Execution, o.Location)
-	for _, name := range []string{"executionStartTime", "executionStopTime", "executionDuration"} {
+	for _, name := range []string{"executionStartTime", "executionStopTime", "executionDuration", "executionDurationText"} {
 		out[name] = execution[name]
 	}
-	out["executionStatusText"] = c.ExecutionStatus
+	out["executionStatusText"], out["executionResult"] = c.ExecutionStatus, c.ExecutionStatus
 	maps.Copy(out, scriptLogFields(a, o))
 	out["scriptLogSize"] = thousands(int64(a.ScriptLog.Rows))
 	if a.ScriptLog.Rows > 0 {

@@ -8,17 +8,14 @@ import (
 	"butler/messages"
 )
 
-// plainRow is one line of a plain message: a label and the name of a field.
+// plainRow is one line of a plain message: a label and the name of a field, or of one in it.
 type plainRow struct{ label, field string }
 
 // plainRows are the lines of a plain message. Those with an empty field are omitted.
 var plainRows = []plainRow{
+	{"Script error", "scriptError"},
 	{"Task", "taskName"},
-	{"Task ID", "taskId"},
 	{"App", "appName"},
-	{"App ID", "appId"},
-	{"App owner", "appOwnerName"},
-	{"Stream", "appStreamName"},
 	{"Service", "serviceDisplayName"},
 	{"Service name", "serviceName"},
 	{"Host", "host"},
@@ -26,19 +23,36 @@ var plainRows = []plainRow{
 	{"Before", "servicePrevStatus"},
 	{"Valid to", "expiryDateStr"},
 	{"Tenant", "tenantUrl"},
-	{"Reload ID", "reloadId"},
 	{"Error", "errorMessage"},
-	{"Result", "executionStatusText"},
+	{"Result", "executionResult"},
+	{"Started", "executionStartTime.startTimeLocal"},
+	{"Ended", "executionStopTime.stopTimeLocal"},
+	{"Duration", "executionDurationText"},
 	{"Node", "executingNodeName"},
 	{"Reported by", "hostName"},
-	{"Execution ID", "executionId"},
 	{"Log time", "logTimeStamp"},
-	{"User", "user"},
-	{"Next execution", "taskNextExecution"},
 	{"Message", "logMessage"},
+	{"User", "user"},
+	{"Next execution", "taskNextExecutionLocal"},
+	{"App owner", "appOwnerName"},
+	{"Stream", "appStreamName"},
+	{"Task ID", "taskId"},
+	{"App ID", "appId"},
+	{"Execution ID", "executionId"},
+	{"Reload ID", "reloadId"},
 	{"QMC", "qlikSenseQMC"},
 	{"Hub", "qlikSenseHub"},
 	{"App link", "appUrl"},
+}
+
+// text returns the text of the field.
+func (r plainRow) text(fields map[string]any) string {
+	outer, inner, nested := strings.Cut(r.field, ".")
+	if !nested {
+		return shown(fields[outer])
+	}
+	in, _ := fields[outer].(map[string]any)
+	return shown(in[inner])
 }
 
 // PlainText returns the content of fields, which are those of Fields, as plain text
@@ -50,16 +64,16 @@ func PlainText(fields map[string]any) string {
 		out.WriteString(note + "\n\n")
 	}
 	for _, row := range plainRows {
-		if text := shown(fields[row.field]); text != "" {
+		if text := row.text(fields); text != "" {
 			fmt.Fprintf(&out, "%-15s %s\n", row.label+":", oneLine(text))
 		}
 	}
 	for _, part := range []plainRow{
-		{"History", "executionDetailsConcatenated"},
-		{"Start of the script log", "scriptLogHead"},
 		{"End of the script log", "scriptLogTail"},
+		{"History", "executionHistory"},
+		{"Start of the script log", "scriptLogHead"},
 	} {
-		if text := shown(fields[part.field]); text != "" {
+		if text := part.text(fields); text != "" {
 			fmt.Fprintf(&out, "\n%s:\n%s\n", part.label, strings.TrimRight(strings.ReplaceAll(text, "\r", ""), "\n"))
 		}
 	}

@@ -222,7 +222,7 @@ func (s *sender) letter(n messages.Notice) (m letter, from string) {
 // the history, which show how the execution ended.
 func bound(fields map[string]any) {
 	log := map[string]any{}
-	for name, cut := range logs {
+	for name, cut := range template.LongTexts {
 		text, _ := fields[name].(string)
 		log[name] = cut(text, maxLog, template.Units)
 	}
@@ -231,14 +231,6 @@ func bound(fields map[string]any) {
 	}
 	template.CutTexts(fields, maxText, template.Units)
 	maps.Copy(fields, log)
-}
-
-// logs are the multi-line texts, with the functions that cut them.
-var logs = map[string]func(text string, limit int, weigh func(rune) int) string{
-	"scriptLogHead":                template.CutLinesEnd,
-	"scriptLogTail":                template.CutLinesStart,
-	"executionDetailsConcatenated": template.CutLinesStart,
-	"executionDetailsText":         template.CutLinesStart,
 }
 
 func (s *sender) subjectOf(fields map[string]any) string {

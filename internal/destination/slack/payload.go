@@ -61,10 +61,10 @@ func prepare(fields map[string]any, l limits) {
 		long[name] = cut(text, l.code, weigh)
 		delete(fields, name)
 	}
-	code("scriptLogHead", template.CutLinesEnd)
 	code("logMessage", template.CutLinesEnd)
-	code("scriptLogTail", template.CutLinesStart)
-	code("executionDetailsConcatenated", template.CutLinesStart)
+	for name, cut := range template.LongTexts {
+		code(name, cut)
+	}
 	template.MapTexts(fields, func(s string) string {
 		if len(s) <= maxText && (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) {
 			return s

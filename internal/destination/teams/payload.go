@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"butler/internal/destination/chat"
 	"butler/internal/logx"
 	"butler/internal/template"
 	"butler/messages"
@@ -65,6 +66,7 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 			bad = bad || instead
 			tidy(card)
 			tell(card, notes)
+			announce(card, fields)
 			if body, err = template.EncodeJSON(card); err != nil || len(body) <= maxMessage {
 				return body, from, err
 			}
@@ -73,7 +75,9 @@ func (t *teams) Compose(n messages.Notice) (body []byte, from string, err error)
 		t.room.Log.Warn("message of the template is too large for Teams, sending another layout", logx.Destination(n.Instance), logx.NoticeID(n.ID), zap.Strings("files", files))
 	}
 	fields := t.room.Fields(n)
-	body, err = template.EncodeJSON(plainCard(fields))
+	card := plainCard(fields)
+	announce(card, fields)
+	body, err = template.EncodeJSON(card)
 	return body, "plain text, because every template writes more than Teams takes", err
 }
 
@@ -120,7 +124,7 @@ func shorten(fields map[string]any, l limits) {
 		}
 	}
 	code := object{}
-	for name, cut := range codes {
+	for name, cut := range template.LongTexts {
 		if old, ok := fields[name].(string); ok {
 			code[name] = template.Unlinked(cut(strings.ReplaceAll(old, "\r", ""), l.code, template.Units))
 			delete(fields, name)
@@ -141,15 +145,6 @@ func isLink(s string) bool {
 	return (strings.HasPrefix(s, "https://") || strings.HasPrefix(s, "http://")) && !strings.ContainsFunc(s, unicode.IsSpace)
 }
 
-// codes are the long texts, with the functions that cut them: the head of a log keeps
-// its beginning, the tail and the history keep their end.
-var codes = map[string]func(text string, limit int, weigh func(rune) int) string{
-	"scriptLogHead":                template.CutLinesEnd,
-	"scriptLogTail":                template.CutLinesStart,
-	"executionDetailsConcatenated": template.CutLinesStart,
-	"executionDetailsText":         template.CutLinesStart,
-}
-
 // tell adds notes that the reader must see whatever the template shows.
 func tell(card object, notes string) {
 	if notes == "" {
@@ -163,6 +158,13 @@ func tell(card object, notes string) {
 	}
 	// A connector card, or a format of the operator's template.
 	card["text"] = strings.TrimSpace(text(card["text"]) + "\n\n" + notes)
+}
+
+// announce adds what a notification shows of a message that consists of a card.
+func announce(card, fields object) {
+	if _, own := card["summary"]; !own && card["type"] == "message" {
+		card["summary"] = template.Unlinked(template.CutEnd(chat.Headline(fields), maxNotes, template.Units))
+	}
 }
 
 // contentOf returns the Adaptive Card of a message, which is its first attachment or

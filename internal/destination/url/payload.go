@@ -55,9 +55,7 @@ func withNotes(fields map[string]any, text string) string {
 // prepare cuts each text in fields to a quarter of the limit, so that no field displaces
 // the others, removes carriage returns, and disables mentions if the service is a chat.
 func (p provider) prepare(fields map[string]any) {
-	for name, cut := range map[string]func(string, int, func(rune) int) string{
-		"scriptLogHead": template.CutLinesEnd, "scriptLogTail": template.CutLinesStart, "executionDetailsConcatenated": template.CutLinesStart,
-	} {
+	for name, cut := range template.LongTexts {
 		text, _ := fields[name].(string)
 		fields[name] = cut(text, p.limit/4, p.weigh)
 	}
