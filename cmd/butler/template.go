@@ -37,11 +37,11 @@ const (
 func newTemplate() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "template",
-		Short: "See what messages look like without sending them",
+		Short: "See what messages look like without sending them, and change that",
 		Args:  noSuchCommand,
 		RunE:  showHelp,
 	}
-	cmd.AddCommand(newPreview())
+	cmd.AddCommand(newPreview(), newExport())
 	return cmd
 }
 

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"html"
 	"maps"
 	"regexp"
@@ -101,7 +102,7 @@ func TestService_tellsTheRightFieldsOfAReload(t *testing.T) {
 			}
 			slices.SortFunc(calls, func(a, b sink.HTTPRequest) int { return strings.Compare(a.Path, b.Path) })
 			wantsHook(t, r, calls[0])
-			wantsSlack(t, r, calls[1])
+			s.wantsSlack(r, calls[1])
 		})
 	}
 }
@@ -112,12 +113,52 @@ func (r reload) logLevel() string { return r.event.Type.Level }
 
 func (r reload) appURL() string { return "https://sense.example.com/sense/app/" + r.app.ID }
 
+// history is the history as the repository has it.
 func (r reload) history() string {
 	var out strings.Builder
 	for _, d := range r.task.Operational.LastExecutionResult.Details {
 		out.WriteString(d.DetailCreatedDate + "\t" + d.Message + "\n")
 	}
 	return out.String()
+}
+
+// local is a time of the repository as people read it, with its zone.
+func (s *site) local(iso string) string {
+	s.t.Helper()
+	at, err := time.Parse(time.RFC3339Nano, iso)
+	must(s.t, err)
+	at = at.Local()
+	zone, offset := at.Zone()
+	if offset != 0 {
+		zone = fmt.Sprintf("GMT%+d", offset/3600)
+	}
+	return at.Format(time.DateTime) + " " + zone
+}
+
+// localHistory is the history as people read it.
+func (s *site) localHistory(r reload) string {
+	s.t.Helper()
+	var out strings.Builder
+	for _, d := range r.task.Operational.LastExecutionResult.Details {
+		out.WriteString(s.local(d.DetailCreatedDate) + "  " + d.Message + "\n")
+	}
+	return out.String()
+}
+
+// result is the result of the execution in words.
+func (r reload) result() string {
+	said := map[string]string{"failed": "Failed", "aborted": "Aborted", "succeeded": "Succeeded"}[r.word]
+	return said + " (" + r.execution.Final.String() + ", code " + r.number + ")"
+}
+
+// scriptError is the line of the script log that says what went wrong, "" if there is none.
+func (r reload) scriptError() string {
+	for _, line := range r.log {
+		if _, said, found := strings.Cut(line, "      Error: "); found {
+			return said
+		}
+	}
+	return ""
 }
 
 func (r reload) head(n int) []string { return r.log[:n] }
@@ -162,42 +203,48 @@ func (s *site) wantsMails(r reload) {
 
 func (s *site) wantsText(r reload, text string) {
 	s.t.Helper()
-	want := strings.Join([]string{
-		r.title,
-		"",
-		"Task:           " + r.task.Name,
-		"Task ID:        " + r.task.ID,
-		"App:            " + r.app.Name,
-		"App ID:         " + r.app.ID,
-		"App owner:      " + r.owner.Name,
-		"Stream:         " + r.app.Stream.Name,
-		"Result:         " + r.execution.Final.String(),
-		"Node:           " + r.execution.Node,
-		"Reported by:    " + r.event.HostName,
-		"Execution ID:   " + r.execution.ExecutionID,
-		"Log time:       " + r.logTime(),
-		"User:           " + r.event.User,
-		"Next execution: " + r.task.Operational.NextExecution,
-		"Message:        " + r.event.Type.Message,
+	lines := []string{r.title, ""}
+	if said := r.scriptError(); said != "" {
+		lines = append(lines, "Script error:   "+said)
+	}
+	want := strings.Join(append(
+		lines,
+		"Task:           "+r.task.Name,
+		"App:            "+r.app.Name,
+		"Result:         "+r.result(),
+		"Started:        "+s.local(r.task.Operational.LastExecutionResult.StartTime),
+		"Ended:          "+s.local(r.task.Operational.LastExecutionResult.StopTime),
+		"Duration:       42 s",
+		"Node:           "+r.execution.Node,
+		"Reported by:    "+r.event.HostName,
+		"Log time:       "+r.logTime(),
+		"Message:        "+r.event.Type.Message,
+		"User:           "+r.event.User,
+		"Next execution: "+s.local(r.task.Operational.NextExecution),
+		"App owner:      "+r.owner.Name,
+		"Stream:         "+r.app.Stream.Name,
+		"Task ID:        "+r.task.ID,
+		"App ID:         "+r.app.ID,
+		"Execution ID:   "+r.execution.ExecutionID,
 		"QMC:            https://sense.example.com/qmc",
 		"Hub:            https://sense.example.com/hub",
-		"App link:       " + r.appURL(),
-		"",
-		"History:",
-		r.history(),
-		"Start of the script log:",
-		strings.Join(r.head(15), "\n"),
+		"App link:       "+r.appURL(),
 		"",
 		"End of the script log:",
 		strings.Join(r.tail(r.mailTail), "\n"),
-	}, "\n")
+		"",
+		"History:",
+		s.localHistory(r),
+		"Start of the script log:",
+		strings.Join(r.head(15), "\n"),
+	), "\n")
 	if diff := cmp.Diff(want, strings.TrimSpace(strings.ReplaceAll(text, "\r\n", "\n"))); diff != "" {
 		s.t.Errorf("text part (-want +got):\n%s", diff)
 	}
 }
 
 var (
-	htmlRow = regexp.MustCompile(`(?s)<td width="170"[^>]*>([^<]*)</td>\s*<td[^>]*>(.*?)</td>`)
+	htmlRow = regexp.MustCompile(`(?s)<td class="l" width="170"[^>]*>([^<]*)</td>\s*<td[^>]*>(.*?)</td>`)
 	htmlPre = regexp.MustCompile(`(?s)<pre[^>]*>(.*?)</pre>`)
 	htmlTag = regexp.MustCompile(`<[^>]*>`)
 )
@@ -213,13 +260,16 @@ func (s *site) wantsHTML(r reload, page string) {
 	}
 	want := map[string]string{
 		"Message": r.event.Type.Message, "Logged": r.logTime() + " " + r.logLevel(),
-		"Result": r.execution.Final.String() + " " + r.number, "Duration": "0 h 0 min 42 s",
-		"Started": r.execution.Start.Local().Format(time.DateTime), "Ended": r.execution.End.Local().Format(time.DateTime),
+		"Result": r.result(), "Duration": "42 s",
+		"Started": s.local(r.task.Operational.LastExecutionResult.StartTime), "Ended": s.local(r.task.Operational.LastExecutionResult.StopTime),
 		"Node": r.execution.Node, "User": r.event.User, "Task ID": r.task.ID, "App ID": r.app.ID,
 		"App owner":       r.owner.Name + " maeve.o'brien@example.com",
 		"Owner's account": r.owner.UserDirectory + `\` + r.owner.UserID, "Stream": r.app.Stream.Name,
-		"App description": r.app.Description, "Next execution": r.task.Operational.NextExecution,
+		"App description": r.app.Description, "Next execution": s.local(r.task.Operational.NextExecution),
 		"Task tags": strings.Join(tagNames(r.task.Tags), ""), "App tags": strings.Join(tagNames(r.app.Tags), ""),
+	}
+	if said := r.scriptError(); said != "" {
+		want["Script error"] = said
 	}
 	maps.DeleteFunc(got, func(label, _ string) bool { _, compared := want[label]; return !compared })
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -229,7 +279,7 @@ func (s *site) wantsHTML(r reload, page string) {
 	for _, found := range htmlPre.FindAllStringSubmatch(page, -1) {
 		logs = append(logs, seen(found[1]))
 	}
-	if diff := cmp.Diff([]string{strings.Join(r.head(15), "\n"), strings.Join(r.tail(r.mailTail), "\n")}, logs); diff != "" {
+	if diff := cmp.Diff([]string{strings.Join(r.tail(r.mailTail), "\n"), strings.Join(r.head(15), "\n")}, logs); diff != "" {
 		s.t.Errorf("script log in the HTML part (-want +got):\n%s", diff)
 	}
 	for _, shown := range []string{">" + r.title + "<", ">" + html.EscapeString(r.task.Name) + "<", r.execution.ExecutionID} {
@@ -266,7 +316,8 @@ type slackBlock struct {
 	Fields []struct{ Text string }
 }
 
-func wantsSlack(t *testing.T, r reload, call sink.HTTPRequest) {
+func (s *site) wantsSlack(r reload, call sink.HTTPRequest) {
+	t := s.t
 	t.Helper()
 	var message struct {
 		Username, Channel string
@@ -299,13 +350,16 @@ func wantsSlack(t *testing.T, r reload, call sink.HTTPRequest) {
 		"*App owner*": r.owner.Name + " (maeve.o'brien@example.com)", "*Owner's account*": r.owner.UserDirectory + "/" + r.owner.UserID,
 		"*Stream*": markup(r.app.Stream.Name), "*Task tags*": strings.Join(tagNames(r.task.Tags), ", "),
 		"*Node*": r.execution.Node, "*User*": strings.ReplaceAll(r.event.User, `\`, "/"),
-		"*Result*": r.execution.Final.String() + " (code " + r.number + ")", "*Duration*": "0 h 0 min 42 s",
-		"*Started*": r.execution.Start.Local().Format(time.DateTime), "*Ended*": r.execution.End.Local().Format(time.DateTime),
-		"*Next execution*":                           r.task.Operational.NextExecution,
+		"*Result*": r.result(), "*Duration*": "42 s",
+		"*Started*": s.local(r.task.Operational.LastExecutionResult.StartTime), "*Ended*": s.local(r.task.Operational.LastExecutionResult.StopTime),
+		"*Next execution*":                           s.local(r.task.Operational.NextExecution),
 		"*" + r.logLevel() + "* at " + r.logTime():   r.event.Type.Message,
-		"*What happened*":                            code(r.history()),
+		"*What happened*":                            code(s.localHistory(r)),
 		"*Start of the script log* (up to 10 lines)": code(strings.Join(r.head(10), "\n")),
 		"*End of the script log* (up to 10 lines)":   code(strings.Join(r.tail(10), "\n")),
+	}
+	if said := r.scriptError(); said != "" {
+		want["*Script error*"] = code(said)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("message to Slack (-want +got):\n%s", diff)

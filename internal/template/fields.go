@@ -165,7 +165,7 @@ const maxScriptError = 500
 func scriptError(log []string) string {
 	for _, line := range slices.Backward(log) {
 		if found := errorLine.FindStringSubmatch(line); found != nil {
-			return text.Shorten(strings.TrimSpace(found[1]), maxScriptError)
+			return text.Shorten(strings.TrimPrefix(strings.TrimSpace(found[1]), "Error: "), maxScriptError)
 		}
 	}
 	return ""

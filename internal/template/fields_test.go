@@ -317,10 +317,10 @@ func TestFields_showTheScriptError(t *testing.T) {
 		want string
 	}{
 		"none":                     {[]string{"2026-05-06 14:20:59      LOAD sales", "2026-05-06 14:20:59      Errors are counted"}, ""},
-		"with a blank in its time": {[]string{"2026-05-06 14:20:58      Error: first", "2026-05-06 14:20:59      Error: Field 'x' not found", "2026-05-06 14:20:59      Execution Failed"}, "Error: Field 'x' not found"},
-		"with a compact time":      {[]string{"20260506T142059.123+0200      Error: Field 'x' not found ", "20260506T142059.123+0200      General Script Error"}, "Error: Field 'x' not found"},
+		"with a blank in its time": {[]string{"2026-05-06 14:20:58      Error: first", "2026-05-06 14:20:59      Error: Field 'x' not found", "2026-05-06 14:20:59      Execution Failed"}, "Field 'x' not found"},
+		"with a compact time":      {[]string{"20260506T142059.123+0200      Error: Field 'x' not found ", "20260506T142059.123+0200      General Script Error"}, "Field 'x' not found"},
 		"in a text":                {[]string{"2026-05-06 14:20:59      TRACE no Error: here"}, ""},
-		"too long":                 {[]string{"2026-05-06 14:20:59      Error: " + strings.Repeat("x", 1000)}, "Error: " + strings.Repeat("x", 493)},
+		"too long":                 {[]string{"2026-05-06 14:20:59      Error: " + strings.Repeat("x", 1000)}, strings.Repeat("x", 500)},
 	} {
 		alert := destinationtest.Complete(messages.ReloadTaskFailed)
 		alert.ScriptLog.Tail = row.log

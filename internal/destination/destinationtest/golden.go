@@ -16,6 +16,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files in testdata")
 
+// Updating reports whether -update is given: the files that a test compares are rewritten.
+func Updating() bool { return *update }
+
 // goldenName names the golden file of a sample: the instance, its kind where the name does not say it, and the form.
 func (fx Fixture) goldenName(i destination.Instance, s Sample) string {
 	_, name, _ := strings.Cut(i.Name, "/")
