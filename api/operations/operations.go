@@ -84,9 +84,10 @@ type operations struct {
 	stopped <-chan struct{}
 }
 
-// The largest and the default limit of a list.
+// MaxList is how much one list can have, and defaultList how much it has unless a call
+// says more.
 const (
-	maxList     = 10_000
+	MaxList     = 10_000
 	defaultList = 100
 )
 
@@ -231,8 +232,8 @@ func limitIn(args *fasthttp.Args) (limit int, wrong string) {
 		return defaultList, ""
 	}
 	limit, err := strconv.Atoi(raw)
-	if err != nil || limit < 1 || limit > maxList {
-		return 0, fmt.Sprintf("limit must be a number from 1 to %d", maxList)
+	if err != nil || limit < 1 || limit > MaxList {
+		return 0, fmt.Sprintf("limit must be a number from 1 to %d", MaxList)
 	}
 	return limit, ""
 }

@@ -24,7 +24,7 @@ func FuzzParkedChange(f *testing.F) {
 				ways++
 			}
 		}
-		if ways != 1 || len(change.IDs) > maxList {
+		if ways != 1 || len(change.IDs) > MaxList {
 			t.Errorf("want one way to say which notices are meant, got %+v", change)
 		}
 		written, err := json.Marshal(map[string]any{"ids": change.IDs, "instance": change.Instance, "all": change.All})

@@ -167,6 +167,29 @@ func addressOf(o config.Operations) string {
 // nobodyListens reports whether a connection was refused because nobody listens.
 func nobodyListens(err error) bool { return oserr.Is(err, syscall.ECONNREFUSED) }
 
+// registerLimit adds the option for how much is listed at the most.
+func registerLimit(cmd *cobra.Command, limit *int, usual int, usage string) {
+	*limit = usual
+	cmd.Flags().Var((*limitFlag)(limit), "limit", usage)
+}
+
+// limitFlag is the value of --limit.
+type limitFlag int
+
+func (l *limitFlag) String() string { return strconv.Itoa(int(*l)) }
+
+func (l *limitFlag) Type() string { return "int" }
+
+// Set implements pflag.Value.
+func (l *limitFlag) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 || n > operations.MaxList {
+		return fmt.Errorf("a number from 1 to %d is wanted", operations.MaxList)
+	}
+	*l = limitFlag(n)
+	return nil
+}
+
 // noteLimit tells, on standard error, that a listing may end at its --limit.
 func noteLimit(cmd *cobra.Command, found, limit int) {
 	if found == limit {

@@ -46,7 +46,7 @@ listed. When the service does not run, its journal is read.`,
 		},
 	}
 	o.register(cmd)
-	cmd.Flags().IntVar(&query.Limit, "limit", 20, "without an ID: how many decisions to list at the most")
+	registerLimit(cmd, &query.Limit, 20, "without an ID: how many decisions to list at the most")
 	cmd.Flags().StringVar(&query.Task, "task", "", "without an ID: only decisions about this `task`, by its ID or a part of its name")
 	cmd.Flags().StringVar(&query.Event, "event", "", "without an ID: only decisions about this `event`, such as failed")
 	return cmd

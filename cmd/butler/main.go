@@ -246,7 +246,6 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 			return run(cmd.Context(), legacy)
 		},
 		SilenceErrors: true, SilenceUsage: true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
 	}
 	legacy.register(root)
 	root.SetFlagErrorFunc(noSuchOption)
@@ -260,13 +259,19 @@ butler -c FILE, with the options below, is the command line of the Node.js tool.
 }
 
 func newVersion() *cobra.Command {
-	return &cobra.Command{
+	var asJSON bool
+	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the version and the build of this binary",
 		Args:  noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asJSON {
+				return printJSON(cmd.OutOrStdout(), buildinfo.Read())
+			}
 			_, err := fmt.Fprint(cmd.OutOrStdout(), buildinfo.Read().Describe())
 			return err
 		},
 	}
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	return cmd
 }

@@ -56,7 +56,7 @@ func newParkedList(o *parkedOptions) *cobra.Command {
 			})
 		},
 	}
-	cmd.Flags().IntVar(&o.limit, "limit", 100, "how many at the most")
+	registerLimit(cmd, &o.limit, 100, "how many at the most")
 	return cmd
 }
 

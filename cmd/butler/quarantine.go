@@ -36,7 +36,7 @@ sends events and nobody is notified.`,
 			})
 		},
 	}
-	list.Flags().IntVar(&limit, "limit", 100, "how many at the most")
+	registerLimit(list, &limit, 100, "how many at the most")
 	cmd.AddCommand(list)
 	return cmd
 }

@@ -23,7 +23,7 @@ func TestReload_tellsTheProcessThatCannotBeAsked(t *testing.T) {
 		_, _ = io.WriteString(w, `{"error":"another service answers","remedy":"name its address"}`)
 	}))
 	defer other.Close()
-	for address, why := range map[string]string{"127.0.0.1:1": "refused", other.Listener.Addr().String(): "another service answers"} {
+	for address, why := range map[string]string{"127.0.0.1:1": "refuses connections", other.Listener.Addr().String(): "another service answers"} {
 		o := reloadOptions{adminOptions: adminOptions{address: address}, pid: os.Getpid()}
 		var out strings.Builder
 		if err := o.reload(t.Context(), &out); err != nil {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"butler/api/operations"
 	"butler/internal/app"
 	"butler/internal/jsonshape"
+	"butler/internal/neterr"
 	"butler/internal/trail"
 	"butler/internal/tryout"
 	"butler/messages"
@@ -136,7 +138,7 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	}
 	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
-		return err
+		return unanswered{r.address, err}
 	}
 	defer resp.Body.Close()
 	if other := operations.OtherConfiguration(resp.Header, r.meant); other != "" && r.alone && resp.StatusCode == http.StatusOK {
@@ -171,6 +173,16 @@ func (r remote) call(ctx context.Context, method, path string, in, out any) erro
 	}
 	return err
 }
+
+// unanswered is the error for a call that the service did not answer.
+type unanswered struct {
+	address string
+	err     error
+}
+
+func (u unanswered) Error() string { return cmp.Or(neterr.Reason(u.err, u.address), u.err.Error()) }
+
+func (u unanswered) Unwrap() error { return u.err }
 
 // tellOther notes, once, that the output is about another service than the one that
 // is meant. A change is refused by that service itself.

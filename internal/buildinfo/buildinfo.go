@@ -14,15 +14,15 @@ import (
 // Info describes a build.
 type Info struct {
 	// Version is the module version, or "dev".
-	Version string
+	Version string `json:"version"`
 	// Revision is the VCS commit, shortened to 12 characters, "unknown" without one.
-	Revision string
+	Revision string `json:"revision"`
 	// Time is the commit time in RFC 3339, "" without one.
-	Time string
+	Time string `json:"time"`
 	// GoVersion is the toolchain.
-	GoVersion string
+	GoVersion string `json:"goVersion"`
 	// Platform is GOOS/GOARCH.
-	Platform string
+	Platform string `json:"platform"`
 }
 
 // Read returns the description of the running binary.

@@ -2,10 +2,13 @@ package demo
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -167,7 +170,11 @@ func (s *show) event(n int) error {
 	s.mu.Lock()
 	s.events++
 	s.mu.Unlock()
-	s.line(bold, "● %-22s %q on %s", a.typ.String()+" "+a.family.String(), task.Name, execution.Node)
+	ended := a.family.String()
+	if a.family == messages.FamilyDistribute {
+		ended = "ended" // its event does not say how
+	}
+	s.line(bold, "● %-22s %q on %s", a.typ.String()+" "+ended, task.Name, execution.Node)
 	return s.site.Announce(appender.EventOf(execution, appender.TypeOf(a.family), time.Now()))
 }
 
@@ -232,5 +239,12 @@ func (s *show) settled(n messages.NoticeSettled) {
 	}
 }
 
-// warned shows a warning of the service.
-func (s *show) warned(line string) { s.line(grey, "    ! %s", line) }
+// warned shows a warning of the service, a line of its log.
+func (s *show) warned(line string) {
+	var entry struct{ Msg, Destination, Err string }
+	if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg != "" {
+		parts := slices.DeleteFunc([]string{entry.Msg, entry.Destination, entry.Err}, func(part string) bool { return part == "" })
+		line = strings.Join(parts, ": ")
+	}
+	s.line(grey, "    ! %s", line)
+}

@@ -66,7 +66,7 @@ func (s *show) introduce(service *app.App) {
 butler demo: the service and a simulated Qlik Sense site, on this machine only.
 
   task events    udp %s     try: butler send --to %s --task-id %s
-  state          http://%s/
+  state          http://%s/     open it in a browser: what was decided, who was notified, and why
   metrics        http://%s/metrics
   repository     https://%s  (mutual TLS)
   destinations   e-mail, Slack, Teams, a webhook, SIGNL4, New Relic, a pager, InfluxDB, script logs on disk
@@ -93,7 +93,7 @@ func (s *show) conclude() {
 }
 
 // sampleLines is how many lines of a mail the demo quotes.
-const sampleLines = 14
+const sampleLines = 24
 
 // sample quotes the first mail about a failure.
 func (s *show) sample() string {

@@ -24,9 +24,9 @@ func Advise(err error, i Instance) (problem, remedy string) {
 	case PermanentKind:
 		problem, remedy = "the provider refuses this message", "look at its answer, and at the recipient and the template below "+i.Path+"; the service parks such a message"
 	case MisconfiguredKind:
-		problem, remedy = "the configuration does not work", "correct the address or the credentials at or above "+i.Path
+		problem, remedy = "the configuration does not work", "correct the address, the credentials or what the answer names, at or above "+i.Path
 	case Transient:
-		problem, remedy = "no success this time", "check whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
+		problem, remedy = "no success this time", "if the provider has answered, look at its answer; otherwise check whether the address at or above "+i.Path+" is right and reachable from this machine; the service tries again by itself"
 	}
 	return problem, remedy
 }

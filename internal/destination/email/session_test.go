@@ -160,7 +160,7 @@ func TestPost_aRefusalInAFreshSessionIsOne(t *testing.T) {
 			server.mu.Lock()
 			server.onMail = func(*smtp.Conn) error { return &smtp.SMTPError{Code: tc.code, Message: "not now"} }
 			server.mu.Unlock()
-			wantFailure(t, mailNow(t, p, "b@example.com"), tc.kind, "name the sender")
+			wantFailure(t, mailNow(t, p, "b@example.com"), tc.kind, "naming the sender")
 			wantMails(t, server, 2, "a@example.com")
 		})
 	}
@@ -174,7 +174,7 @@ func TestPost_aRefusalOfTheRecipientIsNotAskedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	server.behave(func(string) error { return &smtp.SMTPError{Code: 550, Message: "unknown user"} }, nil)
-	wantFailure(t, mailNow(t, p, "b@example.com"), destination.PermanentKind, "name the recipient")
+	wantFailure(t, mailNow(t, p, "b@example.com"), destination.PermanentKind, "naming the recipient")
 	wantMails(t, server, 1, "a@example.com")
 }
 
@@ -193,7 +193,7 @@ func TestPost_neverSendsAMailTwice(t *testing.T) {
 			server.mu.Lock()
 			server.onData = act
 			server.mu.Unlock()
-			wantFailure(t, mailNow(t, p, "b@example.com"), destination.Transient, "send the mail")
+			wantFailure(t, mailNow(t, p, "b@example.com"), destination.Transient, "sending the mail")
 			wantMails(t, server, 1, "a@example.com", "b@example.com")
 		})
 	}

@@ -78,14 +78,14 @@ func helloName() string {
 type step string
 
 const (
-	connecting     step = "connect"
-	greeting       step = "greet"
-	securing       step = "start TLS"
-	authenticating step = "log in"
-	fromStep       step = "name the sender"
-	toStep         step = "name the recipient"
-	beginning      step = "begin the mail"
-	sending        step = "send the mail"
+	connecting     step = "connecting"
+	greeting       step = "greeting"
+	securing       step = "starting TLS"
+	authenticating step = "logging in"
+	fromStep       step = "naming the sender"
+	toStep         step = "naming the recipient"
+	beginning      step = "beginning the mail"
+	sending        step = "sending the mail"
 )
 
 // errNoTLS is the error for a server without STARTTLS if that is required.

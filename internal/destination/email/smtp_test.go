@@ -168,10 +168,10 @@ func TestServer_classifiesByStep(t *testing.T) {
 		kind    destination.ErrorKind
 		text    string
 	}{
-		"no service":              {[]string{"554 go away"}, destination.MisconfiguredKind, "greet"},
+		"no service":              {[]string{"554 go away"}, destination.MisconfiguredKind, "greeting"},
 		"busy":                    {[]string{"421 too many connections"}, destination.Transient, "421 too many connections"},
-		"not SMTP":                {[]string{"HTTP/1.1 400 Bad Request"}, destination.Transient, "greet"},
-		"sender refused":          {[]string{"220 hi", "250 hi", "553 not you"}, destination.MisconfiguredKind, "name the sender"},
+		"not SMTP":                {[]string{"HTTP/1.1 400 Bad Request"}, destination.Transient, "greeting"},
+		"sender refused":          {[]string{"220 hi", "250 hi", "553 not you"}, destination.MisconfiguredKind, "naming the sender"},
 		"sender later":            {[]string{"220 hi", "250 hi", "451 later"}, destination.Transient, "451 later"},
 		"mailbox busy":            {[]string{"220 hi", "250 hi", "250 ok", "450 come back"}, destination.DeferredKind, "450 come back"},
 		"mailbox full":            {[]string{"220 hi", "250 hi", "250 ok", "452 4.2.2 over quota"}, destination.DeferredKind, "4.2.2"},
@@ -180,7 +180,7 @@ func TestServer_classifiesByStep(t *testing.T) {
 		"out of space":            {[]string{"220 hi", "250 hi", "250 ok", "452 4.3.1 no space"}, destination.Transient, "4.3.1"},
 		"goodbye":                 {[]string{"220 hi", "250 hi", "250 ok", "421 shutting down"}, destination.Transient, "421 shutting down"},
 		"mail later":              {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "451 no disk"}, destination.Transient, "451 no disk"},
-		"no such mailbox":         {[]string{"220 hi", "250 hi", "250 ok", "550 5.1.1 unknown\x07 user"}, destination.PermanentKind, "name the recipient"},
+		"no such mailbox":         {[]string{"220 hi", "250 hi", "250 ok", "550 5.1.1 unknown\x07 user"}, destination.PermanentKind, "naming the recipient"},
 		"no relaying":             {[]string{"220 hi", "250 hi", "250 ok", "554 5.7.1 <anna@example.com>: Relay access denied"}, destination.PermanentKind, "Relay access"},
 		"no relaying, Exchange":   {[]string{"220 hi", "250 hi", "250 ok", "550 5.7.54 SMTP; Unable to relay recipient"}, destination.PermanentKind, "5.7.54"},
 		"no relaying, no code":    {[]string{"220 hi", "250 hi", "250 ok", "550 Relaying denied"}, destination.PermanentKind, "Relaying"},
@@ -196,10 +196,10 @@ func TestServer_classifiesByStep(t *testing.T) {
 		"unknown here, 554":       {[]string{"220 hi", "250 hi", "250 ok", "554 5.1.1 no such user"}, destination.PermanentKind, "5.1.1"},
 		"no such user":            {[]string{"220 hi", "250 hi", "250 ok", "550 no such user"}, destination.PermanentKind, "no such user"},
 		"no way there":            {[]string{"220 hi", "250 hi", "250 ok", "550 5.4.4 host not found"}, destination.PermanentKind, "5.4.4"},
-		"sender may not":          {[]string{"220 hi", "250 hi", "550 5.7.60 not allowed to send as this sender"}, destination.MisconfiguredKind, "name the sender"},
-		"mail refused":            {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "554 spam"}, destination.PermanentKind, "begin the mail"},
-		"content too long":        {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "552 too big"}, destination.PermanentKind, "send the mail at"},
-		"client refused at DATA":  {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "550 Client host blocked using zen"}, destination.MisconfiguredKind, "begin the mail"},
+		"sender may not":          {[]string{"220 hi", "250 hi", "550 5.7.60 not allowed to send as this sender"}, destination.MisconfiguredKind, "naming the sender"},
+		"mail refused":            {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "554 spam"}, destination.PermanentKind, "beginning the mail"},
+		"content too long":        {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "552 too big"}, destination.PermanentKind, "sending the mail at"},
+		"client refused at DATA":  {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "550 Client host blocked using zen"}, destination.MisconfiguredKind, "beginning the mail"},
 		"may not send as":         {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "550 5.7.60 SMTP; Client does not have permissions to send as this sender"}, destination.MisconfiguredKind, "send as"},
 		"may not send as, 554":    {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "554 5.2.0 STOREDRV.Submission.Exception:SendAsDeniedException.MapiExceptionSendAsDenied"}, destination.MisconfiguredKind, "SendAsDenied"},
 		"daily quota":             {[]string{"220 hi", "250 hi", "250 ok", "250 ok", "354 go", "550 5.4.5 Daily user sending limit exceeded"}, destination.MisconfiguredKind, "sending limit"},
@@ -243,7 +243,7 @@ func TestServer_anAnswerThatNeverEndsEndsTheAttempt(t *testing.T) {
 				return at, err
 			})
 			_ = here.Close()
-			wantFailure(t, err, destination.Transient, "greet")
+			wantFailure(t, err, destination.Transient, "greeting")
 			if n := <-said; n > 2*maxAnswer {
 				t.Errorf("want the answer ended after %d bytes, %d were taken", maxAnswer, n)
 			}
@@ -258,5 +258,5 @@ func TestServer_nobodyListensIsTransient(t *testing.T) {
 	}
 	address := listener.Addr().String()
 	_ = listener.Close()
-	wantFailure(t, send(t, settings(t, address), "anna@example.com"), destination.Transient, "connect")
+	wantFailure(t, send(t, settings(t, address), "anna@example.com"), destination.Transient, "connecting")
 }

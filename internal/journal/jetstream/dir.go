@@ -35,7 +35,7 @@ func lockDir(dir string) (*dirLock, error) {
 		owner, _ := os.ReadFile(path)
 		file.Close()
 		if errors.Is(err, filelock.ErrLocked) {
-			return nil, fmt.Errorf("journal directory %s is in use by another process (%s)", dir, strings.TrimSpace(string(owner)))
+			return nil, fmt.Errorf("journal directory %s is in use by another process (%s): stop that one, or use another directory", dir, strings.TrimSpace(string(owner)))
 		}
 		return nil, fmt.Errorf("lock journal directory %s: %w", dir, err)
 	}
