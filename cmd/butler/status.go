@@ -58,7 +58,7 @@ type status struct {
 	Destinations []operations.Destination `json:"destinations"`
 	// Refused is the newest datagram that was refused, if any is kept.
 	Refused []messages.QuarantinedDatagram `json:"refused"`
-	// unlisted is the error of listing refused datagrams.
+	// unlisted is the error of listing refused datagrams, or what arrives.
 	unlisted error
 }
 
@@ -74,13 +74,13 @@ func (r remote) Status(ctx context.Context) (status, error) {
 	var out status
 	err := r.call(ctx, http.MethodGet, "/health", nil, &out)
 	if err == nil {
-		err = r.call(ctx, http.MethodGet, "/admin/feed", nil, &out.Feed)
-	}
-	if err == nil {
 		err = r.call(ctx, http.MethodGet, "/admin/destinations", nil, &out.Destinations)
 	}
 	if err == nil {
-		out.unlisted = r.call(ctx, http.MethodGet, "/admin/quarantine?limit=1", nil, &out.Refused)
+		out.unlisted = errors.Join(
+			r.call(ctx, http.MethodGet, "/admin/feed", nil, &out.Feed),
+			r.call(ctx, http.MethodGet, "/admin/quarantine?limit=1", nil, &out.Refused),
+		)
 	}
 	return out, err
 }
@@ -88,7 +88,9 @@ func (r remote) Status(ctx context.Context) (status, error) {
 func (s status) print(out io.Writer) error {
 	unwell := slices.DeleteFunc(slices.Clone(s.Components), func(c component) bool { return c.State == "up" })
 	fmt.Fprintf(out, "%s: %d of %d components are up\n", shown(s.State), len(s.Components)-len(unwell), len(s.Components))
-	fmt.Fprintln(out, shown(s.Feed.Words(time.Now())))
+	if !s.Feed.Since.IsZero() {
+		fmt.Fprintln(out, shown(s.Feed.Words(time.Now())))
+	}
 	return errors.Join(printComponents(out, unwell), printDestinations(out, s.Destinations), printRefused(out, s.Refused), s.unlisted)
 }
 
