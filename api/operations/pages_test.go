@@ -73,7 +73,7 @@ func TestIndex_saysWhatCannotBeShown(t *testing.T) {
 	b.admin.err = errors.New("the <actor> is busy")
 	resp, page := b.browse("/")
 	b.wantShown(page, "butler on", "The destinations cannot be listed: the &lt;actor&gt; is busy", "The newest decisions cannot be listed")
-	if resp.StatusCode != http.StatusOK || strings.Contains(page, "nobody is notified") {
+	if resp.StatusCode != http.StatusOK || strings.Contains(page, "Nobody is notified") {
 		t.Errorf("want the page nevertheless, got %d", resp.StatusCode)
 	}
 }
@@ -228,4 +228,14 @@ func TestFeed_saysWhenTheLastEventCame(t *testing.T) {
 			t.Errorf("want %q, got %q", want, got)
 		}
 	}
+}
+
+func TestIndex_saysThatNobodyIsNotified(t *testing.T) {
+	b := newBench(t)
+	if _, page := b.browse("/"); strings.Contains(page, "Nobody is notified") {
+		t.Errorf("there are destinations, got\n%s", page)
+	}
+	b.admin.silent = true
+	_, page := b.browse("/")
+	b.wantShown(page, "Nobody is notified: no destination is enabled.")
 }
