@@ -24,10 +24,9 @@ func newParked() *cobra.Command {
 	var o parkedOptions
 	cmd := &cobra.Command{
 		Use:   "parked",
-		Short: "List, send again or drop notices that could not be delivered",
-		Long: `A notice is one message to one recipient. One that a destination refuses for good,
-or has not accepted for a day, is parked: kept on disk with the reason until
-somebody decides. The commands talk to the running service; when it does not run
+		Short: "List, send again or drop messages that could not be delivered",
+		Long: `A message that a destination refuses for good, or has not accepted for a day, is
+parked: kept on disk with the reason until somebody decides. The commands talk to the running service; when it does not run
 they work on its journal, and what they change counts from its next start.`,
 		Example: `  butler parked list -c butler.yaml
   butler parked replay -c butler.yaml --destination email/reload_task_failed
@@ -35,16 +34,16 @@ they work on its journal, and what they change counts from its next start.`,
 		Args: noSuchCommand, RunE: showHelp,
 	}
 	o.register(cmd)
-	cmd.PersistentFlags().StringVar(&o.instance, "destination", "", "only notices of this destination: an `instance` such as email/reload_task_failed, or all of email")
+	cmd.PersistentFlags().StringVar(&o.instance, "destination", "", "only messages of this destination: an `instance` such as email/reload_task_failed, or all of email")
 	cmd.AddCommand(newParkedList(&o),
-		newParkedChange(&o, "replay", "Send parked notices again", "sent again", adminClient.ReplayParked),
-		newParkedChange(&o, "drop", "Remove parked notices for good: nobody will be notified", "dropped", adminClient.DropParked))
+		newParkedChange(&o, "replay", "Send parked messages again", "sent again", adminClient.ReplayParked),
+		newParkedChange(&o, "drop", "Remove parked messages for good: nobody will be notified", "dropped", adminClient.DropParked))
 	return cmd
 }
 
 func newParkedList(o *parkedOptions) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: "list", Short: "List parked notices, the oldest first", Args: noArguments,
+		Use: "list", Short: "List parked messages, the oldest first", Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return o.with(cmd.Context(), func(c adminClient) error {
 				found, err := c.Parked(cmd.Context(), o.instance, o.limit)
@@ -80,7 +79,7 @@ func newParkedChange(o *parkedOptions, name, short, done string,
 			})
 		},
 	}
-	cmd.Flags().BoolVar(&o.everything, "all", false, "select all parked notices")
+	cmd.Flags().BoolVar(&o.everything, "all", false, "select all parked messages")
 	return cmd
 }
 
@@ -93,7 +92,7 @@ func (o *parkedOptions) checkSelection(ids []string) error {
 		}
 	}
 	if ways != 1 {
-		return errors.New("select the notices by their IDs, by --destination or by --all, and by only one of these")
+		return errors.New("select the messages by their IDs, by --destination or by --all, and by only one of these")
 	}
 	return nil
 }
@@ -111,7 +110,7 @@ func printParked(out io.Writer, list []operations.ParkedNotice, asJSON bool) err
 		return printJSON(out, list)
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(out, "no notice is parked")
+		_, err := fmt.Fprintln(out, "no message is parked")
 		return err
 	}
 	table := newTable("ID", "PARKED", "DESTINATION", "RECIPIENT", "TASK")
