@@ -288,7 +288,7 @@ func (m *machine) answerAll(now time.Time, e *entry, got outcome) []effect {
 func notFound(k key) messages.Failure {
 	return messages.Failure{
 		Kind: messages.FailureNotFound,
-		Text: "the " + operations[k.op].noun + " " + k.id + " does not exist in the Qlik Repository Service",
+		Text: "the " + operations[k.op].noun + " " + k.id + " does not exist in the Qlik Repository Service, or the user of configQRS may not read it",
 	}
 }
 
