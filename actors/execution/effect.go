@@ -121,7 +121,7 @@ var outcomes = [...]struct {
 	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it", zapcore.InfoLevel},
 	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task", zapcore.InfoLevel},
 	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before", zapcore.DebugLevel},
-	OutcomeFollowing:        {"following", "distribute task is followed until it ends", zapcore.InfoLevel},
+	OutcomeFollowing:        {string(trail.Following), "distribute task is followed until it ends", zapcore.InfoLevel},
 	OutcomeTaskNotFound:     {"task_not_found", "event dropped, the task does not exist", zapcore.WarnLevel},
 	OutcomeUnknownType:      {"unknown_task_type", "event dropped, the task type is not known", zapcore.WarnLevel},
 	OutcomeNotDistribute:    {"not_distribute", "event dropped, the task is not a distribute task", zapcore.WarnLevel},

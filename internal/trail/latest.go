@@ -161,7 +161,10 @@ func (d *Decided) Headline(waiting []outbox.OpenNotice, parked []outbox.Parked) 
 		Parked:  slices.DeleteFunc(slices.Clone(parked), func(n outbox.Parked) bool { return !of(n.ID) }),
 	})
 	out := Headline{At: d.At, ExecutionID: story.ExecutionID, TaskName: d.TaskName, Event: d.Family.String(), State: story.State, Summary: story.Summary}
-	if len(story.Notices) > 0 {
+	switch {
+	case d.Outcome == string(Following): // another decision follows at its end
+		out.State = Following
+	case len(story.Notices) > 0:
 		out.Summary = fmt.Sprintf("%s: %s", d.Alert, story.Summary)
 	}
 	return out

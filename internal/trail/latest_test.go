@@ -110,6 +110,11 @@ func TestDecided_hasAHeadline(t *testing.T) {
 	steps.Write(&trail.Drop{Head: head, Notice: "n2", Instance: "email/x", Why: trail.ByOperator})
 	want("one was dropped", newest().Headline(nil, nil), trail.Dropped, "reload_task_failed: 2 messages: 1 delivered, 1 dropped; 1 destination not notified")
 
+	followed := decision("e")
+	followed.Alert, followed.Notified, followed.Text, followed.Outcome = "", nil, "followed until it ends", "following"
+	steps.Write(followed)
+	want("its end is waited for", newest().Headline(nil, nil), trail.Following, "followed until it ends")
+
 	silent := decision("e")
 	silent.Alert, silent.Notified, silent.Text = "", nil, "event dropped, the task does not exist"
 	steps.Write(silent)

@@ -70,7 +70,8 @@ type Decision struct {
 	// TaskType is valid only if TaskKnown.
 	TaskKnown bool
 	TaskType  qlik.TaskType
-	// Outcome is the label of the outcome, Text the same for people.
+	// Outcome is the label of the outcome, Text the same for people. That of a task which
+	// is followed is the state Following.
 	Outcome, Text string
 	// Alert is the kind of the alert, "" without one.
 	Alert       messages.AlertKind
