@@ -24,7 +24,8 @@ last attempt to deliver: what arrived, what was refused or dropped as a duplicat
 what was looked up, who is notified, who is not and why, what every destination
 answered, and the state it is in now. The ID is in the log of the scheduler, in the
 log of this service, and in most alerts. Without an ID, the newest decisions are
-listed. When the service does not run, its journal is read.`,
+listed, successes that no destination carries only with --task or --event. When the
+service does not run, its journal is read.`,
 		Example: `  butler explain -c butler.yaml
   butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10`,
 		Args: atMostOne("the ID of an execution, or of a task for its latest executions"),

@@ -27,7 +27,8 @@ type Headline struct {
 	Summary string `json:"summary"`
 }
 
-// Query selects decisions.
+// Query selects decisions. Without a task and an event, it leaves out the successes that
+// no destination carries, which are most events of most sites.
 type Query struct {
 	// Limit is how many are wanted at the most.
 	Limit int
@@ -41,6 +42,10 @@ type Query struct {
 
 // selects reports whether a decision is wanted.
 func (q Query) selects(d *Decision) bool {
+	routine := d.Family == messages.FamilySucceeded && len(d.Notified)+len(d.NotNotified) == 0
+	if routine && q.Task == "" && q.Event == "" {
+		return false
+	}
 	return (q.Event == "" || q.Event == d.Family.String()) &&
 		(q.Before.IsZero() || d.At.Before(q.Before)) &&
 		(q.Task == "" || strings.EqualFold(q.Task, d.TaskID) || strings.Contains(strings.ToLower(d.TaskName), strings.ToLower(q.Task)))
@@ -57,7 +62,7 @@ type Decided struct {
 // decision is wanted. For a choice of them it looks at all.
 const (
 	firstLook = 8
-	lastLook  = 512
+	lastLook  = 8192
 )
 
 // Decisions returns the newest decisions that a query selects, the newest first. A trail

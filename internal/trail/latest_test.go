@@ -3,6 +3,7 @@ package trail_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -70,6 +71,35 @@ func TestTrail_selectsDecisions(t *testing.T) {
 		}
 		if !slices.Equal(got, row.want) || err != nil {
 			t.Errorf("%s: want %v, got %v, %v", name, row.want, got, err)
+		}
+	}
+}
+
+func TestTrail_leavesOutRoutineSuccesses(t *testing.T) {
+	steps, _ := open(t)
+	for i, id := range []string{"routine", "left out", "told"} {
+		d := decision(id)
+		d.Family, d.At = messages.FamilySucceeded, noon.Add(time.Duration(i)*time.Second)
+		if id != "told" {
+			d.Notified = nil
+		}
+		if id == "routine" {
+			d.Alert, d.NotNotified = "", nil
+		}
+		steps.Write(d)
+	}
+	for want, query := range map[string]trail.Query{
+		"[told left out]":          {Limit: 10},
+		"[told left out routine]":  {Limit: 10, Event: "succeeded"},
+		"[told left out routine ]": {Limit: 10, Task: "daily"},
+	} {
+		list, err := steps.Decisions(t.Context(), query)
+		var got []string
+		for _, d := range list {
+			got = append(got, string(d.Key))
+		}
+		if err != nil || fmt.Sprint(got) != strings.Replace(want, " ]", "]", 1) {
+			t.Errorf("%+v: want %s, got %v, %v", query, want, got, err)
 		}
 	}
 }
