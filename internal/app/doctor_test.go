@@ -161,7 +161,7 @@ func TestDoctor_saysWhatIsWrongWithPeers(t *testing.T) {
 			s.QRS.Faults().Set(edge.Rule{Name: "x", Kind: edge.Status, Status: 403, PathPrefix: "/qrs/license/accesstypeoverview"})
 		}, "  qlikSenseLicense: {licenseMonitor: {enable: true}}\n", "qrs", "rights: access licences", 0},
 		"the engine is gone":       {func(_ *testing.T, s *sim.Sim) { s.Engine.Stop() }, forDoctor, "engine", "127.0.0.1", 0},
-		"the mail server hangs":    {func(_ *testing.T, s *sim.Sim) { s.SMTP.Stop() }, "", "email", "connect at", 0},
+		"the mail server hangs":    {func(_ *testing.T, s *sim.Sim) { s.SMTP.Stop() }, "", "email", "connecting at", 0},
 		"the web server is silent": {func(_ *testing.T, s *sim.Sim) { s.HTTP.Faults().Set(edge.Rule{Name: "x", Kind: edge.Hang}) }, "", "slack", "did not answer in time", 2 * time.Second},
 		"the database is gone":     {func(_ *testing.T, s *sim.Sim) { s.Influx.Stop() }, "", "influxdb", "refuses connections", 0},
 	} {

@@ -239,11 +239,13 @@ func (s *show) settled(n messages.NoticeSettled) {
 	}
 }
 
-// warned shows a warning of the service, a line of its log.
+// warned shows a warning of the service: its message, and after a blank its fields as
+// the members of a JSON object, of which people want to see these.
 func (s *show) warned(line string) {
-	var entry struct{ Msg, Destination, Err string }
-	if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg != "" {
-		parts := slices.DeleteFunc([]string{entry.Msg, entry.Destination, entry.Err}, func(part string) bool { return part == "" })
+	message, members, _ := strings.Cut(line, ` "`)
+	var fields struct{ Destination, Err string }
+	if json.Unmarshal([]byte(`{"`+members+"}"), &fields) == nil {
+		parts := slices.DeleteFunc([]string{fields.Destination, message, fields.Err}, func(part string) bool { return part == "" })
 		line = strings.Join(parts, ": ")
 	}
 	s.line(grey, "    ! %s", line)

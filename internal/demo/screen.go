@@ -93,7 +93,7 @@ func (s *show) conclude() {
 }
 
 // sampleLines is how many lines of a mail the demo quotes.
-const sampleLines = 24
+const sampleLines = 16
 
 // sample quotes the first mail about a failure.
 func (s *show) sample() string {
