@@ -35,19 +35,13 @@ func keyOf(head *fasthttp.RequestHeader) string {
 	return ""
 }
 
-// knows reports whether a call has an API key that is valid. It is for servers that
-// accept no client certificates.
-func (r *rest) knows(head *fasthttp.RequestHeader) bool {
-	_, err := r.opts.Access(keyOf(head), nil)
-	return err == nil
-}
-
-// isKnown reports whether a call has an API key or a client certificate that is valid.
-func (r *rest) isKnown(c *call) bool {
+// knows reports whether a call has a valid API key, or comes over a connection with a
+// valid client certificate, nil for one without TLS.
+func (r *rest) knows(head *fasthttp.RequestHeader, connection *tls.ConnectionState) bool {
 	if r.opts.Access == nil {
 		return false
 	}
-	_, err := r.opts.Access(keyOf(&c.ctx.Request.Header), c.ctx.TLSConnectionState())
+	_, err := r.opts.Access(keyOf(head), connection)
 	return err == nil
 }
 

@@ -145,7 +145,7 @@ func Listen(o Options) (*web.Server, error) {
 	broken := func(ctx *fasthttp.RequestCtx, err error) { web.Fail(ctx, web.Unreadable(err)) }
 	server := web.New(listener, r.handle, broken, stop)
 	if o.Access != nil && (o.TLS == nil || o.TLS.ClientCAs == nil) {
-		server.LimitBodies(r.knows)
+		server.LimitBodies(func(head *fasthttp.RequestHeader) bool { return r.knows(head, nil) }) // it takes no client certificates
 	}
 	return server, nil
 }
@@ -215,7 +215,7 @@ func (r *rest) limited(c *call, route string) error {
 		return nil
 	}
 	client := c.ctx.RemoteIP().String()
-	err := r.limit.Admit(c.ctx.RemoteAddr(), func() bool { return r.isKnown(c) }, &c.ctx.Response.Header)
+	err := r.limit.Admit(c.ctx.RemoteAddr(), func() bool { return r.knows(&c.ctx.Request.Header, c.ctx.TLSConnectionState()) }, &c.ctx.Response.Header)
 	if err != nil {
 		r.refusals.Warn(r.opts.Log, client+" too often", "call refused, the client calls too often", logx.Source(client), zap.String("route", route))
 		r.opts.Metrics.limited.Inc()
