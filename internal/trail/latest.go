@@ -74,82 +74,100 @@ func (t *Trail) Decisions(ctx context.Context, q Query) ([]*Decided, error) {
 	_ = t.notes.Flush(ctx) // if this fails, the latest are missing; the health of the journal shows it
 	anything := q == Query{Limit: q.Limit}
 	for records := firstLook; ; records *= 4 {
-		look := looking{query: q, of: map[messages.NoticeID]*Decided{}, keys: map[messages.ExecutionKey]int{}}
-		older, err := t.notes.Tail(ctx, records, func(r journal.Record) error {
-			for _, raw := range r.Entries {
-				look.at(raw)
-			}
-			return ctx.Err()
-		})
+		found := &decisions{query: q}
+		older, err := t.look(ctx, records, found.at)
 		if err != nil {
-			return nil, fmt.Errorf("read the trail: %w", err)
+			return nil, err
 		}
-		if len(look.found) >= q.Limit || !older || anything && records >= lastLook {
-			slices.Reverse(look.found)
-			return look.found, nil
+		if len(found.list) < q.Limit && older && (!anything || records < lastLook) {
+			continue
 		}
+		// A step may have been noted just before its decision.
+		after := newSteps(found.list)
+		if _, err := t.look(ctx, records+firstLook, after.at); err != nil {
+			return nil, err
+		}
+		slices.Reverse(found.list)
+		return found.list, nil
 	}
 }
 
-// looking collects the newest decisions and what followed.
-type looking struct {
-	query Query
-	// found is in the order of time.
-	found []*Decided
-	of    map[messages.NoticeID]*Decided
-	// keys counts the found decisions of an execution.
-	keys map[messages.ExecutionKey]int
+// look shows the entries of the newest records.
+func (t *Trail) look(ctx context.Context, records int, at func(raw []byte)) (older bool, err error) {
+	older, err = t.notes.Tail(ctx, records, func(r journal.Record) error {
+		for _, raw := range r.Entries {
+			at(raw)
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return older, fmt.Errorf("read the trail: %w", err)
+	}
+	return older, nil
 }
 
-// at looks at an entry. It decodes no step of an execution without a found decision.
-func (l *looking) at(raw []byte) {
+// decisions collects the newest ones that a query selects, in the order of time.
+type decisions struct {
+	query Query
+	list  []*Decided
+}
+
+func (d *decisions) at(raw []byte) {
+	if len(raw) < 2 || raw[1] != sortDecision {
+		return
+	}
+	entry, err := decode(raw)
+	decision, ok := entry.(*Decision)
+	if err != nil || !ok || !d.query.selects(decision) {
+		return // Find reports what cannot be read, for the execution that it is about
+	}
+	one := &Decided{Decision: decision}
+	at, _ := slices.BinarySearchFunc(d.list, one, func(a, b *Decided) int { return cmp.Or(a.At.Compare(b.At), -1) })
+	d.list = slices.Insert(d.list, at, one)
+	if len(d.list) > d.query.Limit {
+		d.list = slices.Delete(d.list, 0, 1)
+	}
+}
+
+// steps adds to decisions what followed. Several have the same notices if one was made
+// again after a crash.
+type steps struct {
+	of   map[messages.NoticeID][]*Decided
+	keys map[messages.ExecutionKey]bool
+}
+
+func newSteps(list []*Decided) steps {
+	s := steps{map[messages.NoticeID][]*Decided{}, map[messages.ExecutionKey]bool{}}
+	for _, d := range list {
+		s.keys[d.Key] = true
+		for _, n := range d.Notified {
+			s.of[n.ID] = append(s.of[n.ID], d)
+		}
+	}
+	return s
+}
+
+// at decodes no step of another execution.
+func (s steps) at(raw []byte) {
 	key, _, ok := namesIn(raw)
-	if !ok || raw[1] != sortDecision && l.keys[messages.ExecutionKey(key)] == 0 {
+	if !ok || raw[1] == sortDecision || !s.keys[messages.ExecutionKey(key)] {
 		return
 	}
 	entry, err := decode(raw)
 	if err != nil {
-		return // Find reports it, for the execution that it is about
-	}
-	switch e := entry.(type) {
-	case *Decision:
-		if l.query.selects(e) {
-			l.add(&Decided{Decision: e})
-		}
-	case *Attempt:
-		l.follow(e.Notice, e)
-	case *End:
-		l.follow(e.Notice, e)
-	case *Drop:
-		l.follow(e.Notice, e)
-	}
-}
-
-func (l *looking) add(d *Decided) {
-	at, _ := slices.BinarySearchFunc(l.found, d, func(a, b *Decided) int { return cmp.Or(a.At.Compare(b.At), -1) })
-	l.found = slices.Insert(l.found, at, d)
-	l.keys[d.Key]++
-	for _, n := range d.Notified {
-		l.of[n.ID] = d
-	}
-	if len(l.found) <= l.query.Limit {
 		return
 	}
-	oldest := l.found[0]
-	l.found = slices.Delete(l.found, 0, 1)
-	if l.keys[oldest.Key]--; l.keys[oldest.Key] == 0 {
-		delete(l.keys, oldest.Key)
+	var notice messages.NoticeID
+	switch e := entry.(type) {
+	case *Attempt:
+		notice = e.Notice
+	case *End:
+		notice = e.Notice
+	case *Drop:
+		notice = e.Notice
 	}
-	for _, n := range oldest.Notified {
-		if l.of[n.ID] == oldest { // and not a repetition of this decision
-			delete(l.of, n.ID)
-		}
-	}
-}
-
-func (l *looking) follow(notice messages.NoticeID, step Entry) {
-	if d := l.of[notice]; d != nil {
-		d.After = append(d.After, step)
+	for _, d := range s.of[notice] {
+		d.After = append(d.After, entry)
 	}
 }
 
