@@ -133,3 +133,103 @@ func TestTell_saysWhyANoticeWaits(t *testing.T) {
 		}
 	}
 }
+
+func TestTell_saysHowItStandsWithoutNotices(t *testing.T) {
+	event := trail.Received{Event: messages.TaskEvent{Family: messages.FamilyFailed, TaskID: "t"}}
+	crashed := messages.QuarantinedDatagram{Reason: messages.ReasonCrashed, Detail: "it crashed three times"}
+	invalid := messages.QuarantinedDatagram{Reason: "field_count"}
+	silent := &trail.Decision{Family: messages.FamilyFailed, Text: "nobody wants it"}
+	for name, row := range map[string]struct {
+		known trail.Evidence
+		state trail.State
+		say   string
+	}{
+		"given up":               {trail.Evidence{Received: []trail.Received{event}, Refused: []messages.QuarantinedDatagram{invalid, crashed}}, trail.Refused, "it was given up: it crashed three times"},
+		"followed":               {trail.Evidence{Received: []trail.Received{event}, Followed: true}, trail.Following, "its distribute task has not ended yet"},
+		"looked up":              {trail.Evidence{Received: []trail.Received{event}}, trail.Deciding, "it is looked up"},
+		"decided":                {trail.Evidence{Received: []trail.Received{event}, Entries: []trail.Entry{silent}}, trail.Silent, "nobody wants it"},
+		"decided, but crashed":   {trail.Evidence{Received: []trail.Received{event}, Entries: []trail.Entry{silent}, Refused: []messages.QuarantinedDatagram{crashed}}, trail.Silent, "nobody wants it"},
+		"seen with an alert":     {trail.Evidence{Seen: messages.Seen{Kinds: 1}}, trail.Unclear, "which is no longer known"},
+		"seen without an alert":  {trail.Evidence{Seen: messages.Seen{Families: 1 << messages.FamilyFailed}}, trail.Silent, "the reason is no longer known"},
+		"seen, its event kept":   {trail.Evidence{Received: []trail.Received{event}, Seen: messages.Seen{}.WithFamily(messages.FamilyFailed)}, trail.Silent, "the reason is no longer known"},
+		"refused":                {trail.Evidence{Refused: []messages.QuarantinedDatagram{invalid}}, trail.Refused, "what arrived was refused: field_count"},
+		"unknown":                {trail.Evidence{}, trail.Unknown, "nothing is known of it"},
+		"a task, with a refusal": {trail.Evidence{Refused: []messages.QuarantinedDatagram{invalid}, Reach: trail.Reach{OfTask: []trail.Brief{{}}}}, trail.Unknown, "nothing is known of it"},
+	} {
+		if got := trail.Tell(row.known); got.State != row.state || !strings.Contains(got.Summary, row.say) {
+			t.Errorf("%s: want %s and %q, got %s and %q", name, row.state, row.say, got.State, got.Summary)
+		}
+	}
+}
+
+func TestTell_saysWhyAnExecutionMayBeUnknown(t *testing.T) {
+	const id = "6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10"
+	for name, row := range map[string]struct {
+		id    string
+		reach trail.Reach
+		want  []string
+		never []string
+	}{
+		"an empty journal":   {id, trail.Reach{}, []string{"no datagram at all is in the journal", "no step of any execution is recorded yet"}, []string{"it is no GUID", "lost since", "refused datagram"}},
+		"events are kept":    {id, trail.Reach{Events: noon, Steps: noon}, []string{"datagrams are kept since 2026-05-06 12:00:00 UTC", "steps are kept since 2026-05-06 12:00:00 UTC"}, []string{"no datagram at all"}},
+		"no steps are kept":  {id, trail.Reach{NoSteps: true, Steps: noon}, []string{"no steps are recorded (journal.trailFor is 0s)"}, []string{"steps are kept since"}},
+		"no GUID":            {"x", trail.Reach{}, []string{"it is no GUID"}, nil},
+		"some were lost":     {id, trail.Reach{KernelDrops: 2}, []string{"2 datagrams were lost"}, nil},
+		"some were refused":  {id, trail.Reach{Quarantined: 1}, []string{"1 refused datagram is kept, which does not name it"}, nil},
+		"what went wrong":    {id, trail.Reach{Trouble: []string{"the disk is gone"}}, []string{"the disk is gone"}, nil},
+		"if nothing applies": {id, trail.Reach{}, []string{"check its log appender"}, nil},
+	} {
+		hints := strings.Join(trail.Tell(trail.Evidence{ID: row.id, Reach: row.reach}).Hints, "\n")
+		for _, want := range row.want {
+			if !strings.Contains(hints, want) {
+				t.Errorf("%s: want %q in\n%s", name, want, hints)
+			}
+		}
+		for _, never := range row.never {
+			if strings.Contains(hints, never) {
+				t.Errorf("%s: want no %q in\n%s", name, never, hints)
+			}
+		}
+	}
+}
+
+func TestTell_saysWhatALookupTold(t *testing.T) {
+	answered := func(l trail.Lookup) trail.Lookup {
+		l.What, l.Asked, l.Answered, l.Times = "task", noon, noon.Add(1500*time.Millisecond), max(l.Times, 1)
+		return l
+	}
+	for want, lookup := range map[string]trail.Lookup{
+		"task: no answer in time":                  {What: "task", Asked: noon},
+		"task: failed: HTTP 403":                   answered(trail.Lookup{Failure: "HTTP 403"}),
+		"task: answered by the repository in 1.5s": answered(trail.Lookup{}),
+		"task: answered by the repository in 1.5s (3 times until 12:00:01.500 UTC)":      answered(trail.Lookup{Times: 3}),
+		"task: known from memory, 20s old, with the app":                                 answered(trail.Lookup{Memory: true, AsOf: noon.Add(-20 * time.Second), Along: "app"}),
+		"task: the repository is out of reach, taken from memory as of 11:59:40.000 UTC": answered(trail.Lookup{Memory: true, Stale: true, AsOf: noon.Add(-20 * time.Second)}),
+		"task: known from memory, less than 1ms old":                                     answered(trail.Lookup{Memory: true, AsOf: noon}),
+		"task: known from memory, 9.999s old":                                            answered(trail.Lookup{Memory: true, AsOf: noon.Add(-9999 * time.Millisecond)}),
+		"task: known from memory, 10s old":                                               answered(trail.Lookup{Memory: true, AsOf: noon.Add(-10001 * time.Millisecond)}),
+		"task: known from memory, 1ms old":                                               answered(trail.Lookup{Memory: true, AsOf: noon.Add(-time.Millisecond)}),
+	} {
+		got := trail.Tell(trail.Evidence{Entries: []trail.Entry{&trail.Decision{Lookups: []trail.Lookup{lookup}}}})
+		if len(got.Steps) != 2 || got.Steps[0].Text != want && got.Steps[1].Text != want {
+			t.Errorf("want %q, got %+v", want, got.Steps)
+		}
+	}
+}
+
+func TestTell_saysWhatCameOfAnAttempt(t *testing.T) {
+	for want, attempt := range map[string]*trail.Attempt{
+		"attempt 2 accepted in 30ms":                     {Number: 2, Took: 30 * time.Millisecond},
+		"attempt 1: nothing to store":                    {Number: 1, Err: "nothing to store"},
+		"attempt 3 failed after 12s (server_error): 503": {Number: 3, Took: 12345 * time.Millisecond, Failure: "server_error", Err: "503"},
+	} {
+		attempt.Notice, attempt.Instance = "n", "email/x"
+		got := trail.Tell(trail.Evidence{Entries: []trail.Entry{attempt}})
+		if len(got.Steps) != 1 || got.Steps[0].Text != want || got.Notices[0].Attempts != attempt.Number {
+			t.Errorf("want %q, got %+v", want, got)
+		}
+		if failed := attempt.Failure != ""; failed != (got.State == trail.Unclear) || failed == (got.State == trail.Delivered) {
+			t.Errorf("%s: want it delivered unless it failed, got %s", want, got.State)
+		}
+	}
+}
