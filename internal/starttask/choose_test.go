@@ -163,6 +163,10 @@ func TestStart_refusesToStartTooMuch(t *testing.T) {
 	if a.Status != http.StatusBadRequest || len(s.starts()) != 0 || !strings.Contains(a.Message, "selects 2 tasks") {
 		t.Errorf("want 400 and no start, got %d, %q, %q", a.Status, s.starts(), a.Message)
 	}
+	a = s.starter(func(o *Options) { o.MaxTasks = 2 }).Start(t.Context(), caller(), Request{Tags: []string{"nightly"}})
+	if a.Status != http.StatusOK || len(s.starts()) != 2 {
+		t.Errorf("want as many started as may be, got %d, %q", a.Status, s.starts())
+	}
 }
 
 func TestStart_asksForManyIDsInBatches(t *testing.T) {
