@@ -118,9 +118,9 @@ var outcomes = [...]struct {
 }{
 	OutcomeAlerted:          {"alerted", "alert decided", zapcore.InfoLevel},
 	OutcomeNobodyNotified:   {"nobody_notified", "alert decided, nobody is notified", zapcore.InfoLevel},
-	OutcomeNoRoute:          {"no_route", "event handled, no destination carries it", zapcore.InfoLevel},
+	OutcomeNoRoute:          {trail.NoRoute, "event handled, no destination carries it", zapcore.InfoLevel},
 	OutcomeLogOnly:          {"log_only", "event handled, no alert exists for this kind of task", zapcore.InfoLevel},
-	OutcomeAlreadyAlerted:   {"already_alerted", "event handled, the execution was alerted before", zapcore.DebugLevel},
+	OutcomeAlreadyAlerted:   {string(trail.AlreadyAlerted), "event handled, the execution was alerted before", zapcore.DebugLevel},
 	OutcomeFollowing:        {string(trail.Following), "distribute task is followed until it ends", zapcore.InfoLevel},
 	OutcomeTaskNotFound:     {"task_not_found", "event dropped, the task does not exist", zapcore.WarnLevel},
 	OutcomeUnknownType:      {"unknown_task_type", "event dropped, the task type is not known", zapcore.WarnLevel},

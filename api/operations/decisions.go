@@ -34,12 +34,8 @@ func queryOf(args *fasthttp.Args) (q trail.Query, wrong string) {
 		return q, wrong
 	}
 	q.Task, q.Event = text.Line(string(args.Peek("task")), udp.MaxCharacters), string(args.Peek("event"))
-	known := q.Event == ""
-	for _, f := range messages.Families() {
-		known = known || q.Event == f.String()
-	}
-	if !known {
-		return q, "event must be one of those that nodes report, such as failed"
+	if err := q.Validate(); err != nil {
+		return q, err.Error()
 	}
 	if raw := string(args.Peek("before")); raw != "" {
 		at, err := time.Parse(time.RFC3339, raw)

@@ -48,8 +48,8 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	},
 }).ParseFS(pageFiles, "pages/*.html"))
 
-// pagePolicy lets a page style itself and send its form, and nothing else.
-const pagePolicy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+// pagePolicy lets a page style itself, send its form and have an empty icon, and nothing else.
+const pagePolicy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
 // frame is what every page has.
 type frame struct {
@@ -98,7 +98,7 @@ type indexPage struct {
 	Still bool
 	// Own reports that the browser is on this machine; all that follows is empty otherwise.
 	Own          bool
-	Feed         Feed
+	Feed         *Feed
 	Destinations []Destination
 	Headlines    []trail.Headline
 	// Refused is the newest refused datagram, if there is any.
@@ -125,15 +125,15 @@ func (s *operations) index(ctx *fasthttp.RequestCtx) {
 }
 
 func (p *indexPage) load(ctx context.Context, from Options) {
-	var err error
-	if p.Feed, err = from.Feed(); err != nil {
-		p.Trouble = append(p.Trouble, "The nodes cannot be listed: "+err.Error())
+	feed, err := from.Feed()
+	if p.Feed = &feed; err != nil {
+		p.Feed, p.Trouble = nil, append(p.Trouble, "The nodes cannot be listed: "+err.Error())
 	}
 	if p.Destinations, err = from.Admin.Destinations(ctx); err != nil {
 		p.Trouble = append(p.Trouble, "The destinations cannot be listed: "+err.Error())
 	}
 	slices.SortStableFunc(p.Destinations, func(a, b Destination) int { return cmp.Compare(b.urgency(), a.urgency()) })
-	if p.Headlines, err = from.Explainer.Latest(ctx, trail.Query{Limit: indexHeadlines}); err != nil {
+	if p.Headlines, err = from.Explainer.Latest(ctx, trail.Query{Limit: indexHeadlines, Glance: true}); err != nil {
 		p.Trouble = append(p.Trouble, "The newest decisions cannot be listed: "+err.Error())
 	}
 	if p.Refused, err = from.Admin.Quarantine(ctx, 1); err != nil {
@@ -165,7 +165,9 @@ func (s *operations) showExplanation(ctx *fasthttp.RequestCtx) {
 			page.Story, page.Trouble = nil, append(page.Trouble, "The execution cannot be explained: "+err.Error())
 		}
 		if err == nil && story.State == trail.Unknown && len(story.OfTask) == 0 && !qlik.IsGUID(page.Asked) {
-			page.OfTask, _ = s.opts.Explainer.Latest(call, trail.Query{Limit: indexHeadlines, Task: page.Asked}) // the story says what cannot be read
+			if page.OfTask, err = s.opts.Explainer.Latest(call, trail.Query{Limit: indexHeadlines, Task: page.Asked}); err != nil {
+				page.Trouble = append(page.Trouble, "Tasks of this name cannot be looked for: "+err.Error())
+			}
 		}
 	}
 	s.render(ctx, "explain.html", page)
@@ -276,7 +278,7 @@ func look(s trail.State) string {
 		return "up"
 	case trail.Parked, trail.Dropped, trail.Unclear, trail.Refused, trail.Unknown:
 		return "degraded"
-	case trail.PartlyDelivered, trail.Waiting, trail.Suppressed, trail.Following, trail.Deciding, trail.Silent:
+	case trail.PartlyDelivered, trail.Waiting, trail.Suppressed, trail.Following, trail.Deciding, trail.Silent, trail.AlreadyAlerted:
 	}
 	return ""
 }

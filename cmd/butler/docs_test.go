@@ -33,7 +33,8 @@ Every command, as ` + "`butler help COMMAND`" + ` tells it. This page is generat
 	for _, c := range commands {
 		fmt.Fprintf(&out, "| [`%s`](#%s) | %s |\n", c.CommandPath(), strings.ReplaceAll(c.CommandPath(), " ", "-"), cell(c.Short))
 	}
-	out.WriteString("\n`-c` may be left out where the environment variable `" + configEnv + "` names the file. Exit codes are 0 and 1 unless a command says otherwise.\n")
+	out.WriteString("\n`-c` may be left out where the environment variable `" + configEnv + "` names the file. Exit codes are 0 and 1 unless a command says otherwise.\n" +
+		"\n`butler completion bash` prints what lets bash complete commands and options, and so for zsh, fish and powershell. `butler help completion` says how to use it.\n")
 	for _, c := range commands {
 		describe(&out, c)
 	}
@@ -120,7 +121,9 @@ func TestDocs_everyCommandShownExists(t *testing.T) {
 		}
 		for _, m := range commandLine.FindAllStringSubmatch(string(text), -1) {
 			words := strings.Fields(m[1])
-			c, rest, err := newRoot().Find(words)
+			root := newRoot()
+			root.InitDefaultCompletionCmd(words...)
+			c, rest, err := root.Find(words)
 			named := len(rest) > 0 && regexp.MustCompile(`^[a-z][a-z-]+$`).MatchString(rest[0])
 			if err != nil || named && c.HasSubCommands() {
 				t.Errorf("%s: want a command that exists, got butler %s", name, m[1])

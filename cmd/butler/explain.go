@@ -30,12 +30,16 @@ service does not run, its journal is read.`,
   butler explain -c butler.yaml 6e9b2c1a-7d7f-4f0e-8a53-0d2b7f7a9a10`,
 		Args: atMostOne("the ID of an execution, or of a task for its latest executions"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := query.Validate(); err != nil {
+				return fmt.Errorf("--%w", err)
+			}
 			return o.with(cmd.Context(), func(c adminClient) error {
 				if len(args) == 0 {
 					found, err := c.Latest(cmd.Context(), query)
 					if err != nil {
 						return err
 					}
+					noteLimit(cmd, len(found), query.Limit)
 					return printHeadlines(cmd.OutOrStdout(), found, o.asJSON)
 				}
 				found, err := c.Explain(cmd.Context(), args[0])
@@ -59,7 +63,7 @@ func printHeadlines(out io.Writer, list []trail.Headline, asJSON bool) error {
 		return printJSON(out, list)
 	}
 	if len(list) == 0 {
-		_, err := fmt.Fprintln(out, "no decision is recorded; see journal.trailFor")
+		_, err := fmt.Fprintln(out, "no such decision is recorded. Successes that no destination carries are only listed with --task or --event; journal.trailFor says how long decisions are kept")
 		return err
 	}
 	table := newTable("DECIDED", "EXECUTION", "EVENT", "STATE", "TASK")

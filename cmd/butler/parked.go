@@ -26,8 +26,9 @@ func newParked() *cobra.Command {
 		Use:   "parked",
 		Short: "List, send again or drop messages that could not be delivered",
 		Long: `A message that a destination refuses for good, or has not accepted for a day, is
-parked: kept on disk with the reason until somebody decides. The commands talk to the running service; when it does not run
-they work on its journal, and what they change counts from its next start.`,
+parked: kept on disk with the reason until somebody decides. The commands talk to the
+running service; when it does not run they work on its journal, and what they change
+counts from its next start.`,
 		Example: `  butler parked list -c butler.yaml
   butler parked replay -c butler.yaml --destination email/reload_task_failed
   butler parked drop -c butler.yaml 0123456789abcdef0123456789abcdef`,

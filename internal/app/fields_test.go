@@ -130,7 +130,8 @@ func (s *site) local(iso string) string {
 	at = at.Local()
 	zone, offset := at.Zone()
 	if offset != 0 {
-		zone = fmt.Sprintf("GMT%+d", offset/3600)
+		zone = "GMT" + at.Format("-07:00")
+		zone = zone[:4] + strings.TrimPrefix(strings.TrimSuffix(zone[4:], ":00"), "0")
 	}
 	return at.Format(time.DateTime) + " " + zone
 }

@@ -106,7 +106,15 @@ func (a Archive) Explain(ctx context.Context, id string) (trail.Story, error) {
 		}
 		known.Reach.OfTask = append(known.Reach.OfTask, brief)
 	}
-	return trail.Tell(known), ctx.Err()
+	story := trail.Tell(known)
+	if slices.ContainsFunc(story.Notices, func(n trail.Notice) bool { return n.State == trail.Unclear }) {
+		// It may have settled after the steps were read, and before the ledger was.
+		if found, err := a.steps(ctx, wanted); err == nil {
+			known.Entries = entriesOf(names, found.Entries)
+			story = trail.Tell(known)
+		}
+	}
+	return story, ctx.Err()
 }
 
 // Latest lists the newest decisions that a query selects, the newest first.
@@ -117,25 +125,45 @@ func (a Archive) Latest(ctx context.Context, q trail.Query) ([]trail.Headline, e
 	if err != nil {
 		return nil, err
 	}
+	waiting, parked, err := a.heldOf(decisions)
+	if err != nil {
+		return nil, err
+	}
+	// In this order, what is no longer in the ledger has its step.
+	if err := a.Trail.Follow(searching, decisions); err != nil {
+		return nil, err
+	}
+	out := make([]trail.Headline, 0, len(decisions))
+	for _, d := range decisions {
+		out = append(out, d.Headline(waiting[d.Key], parked[d.Key]))
+	}
+	return out, nil
+}
+
+// heldOf returns the notices that the ledger holds of the executions of decisions.
+func (a Archive) heldOf(decisions []*trail.Decided) (map[messages.ExecutionKey][]outbox.OpenNotice, map[messages.ExecutionKey][]outbox.Parked, error) {
 	notices := map[messages.NoticeID]bool{}
 	for _, d := range decisions {
 		for _, n := range d.Notified {
 			notices[n.ID] = true
 		}
 	}
-	waiting, err := a.Outbox.OpenNotices(outbox.OpenFilter{Notices: notices})
+	if slices.ContainsFunc(decisions, func(d *trail.Decided) bool { return d.More > 0 }) {
+		notices = nil // not all are known
+	}
+	waiting, parked := map[messages.ExecutionKey][]outbox.OpenNotice{}, map[messages.ExecutionKey][]outbox.Parked{}
+	open, err := a.Outbox.OpenNotices(outbox.OpenFilter{Notices: notices})
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	parked, err := a.Outbox.Parked(outbox.ParkedFilter{Notices: notices})
-	if err != nil {
-		return nil, err
+	for _, n := range open {
+		waiting[n.Key] = append(waiting[n.Key], n)
 	}
-	out := make([]trail.Headline, 0, len(decisions))
-	for _, d := range decisions {
-		out = append(out, d.Headline(waiting, parked))
+	given, err := a.Outbox.Parked(outbox.ParkedFilter{Notices: notices})
+	for _, n := range given {
+		parked[n.Key] = append(parked[n.Key], n)
 	}
-	return out, nil
+	return waiting, parked, err
 }
 
 // brief returns the short story of an execution of a task.

@@ -38,11 +38,28 @@ type Query struct {
 	Event string
 	// Before is the time before which they were decided; the zero time means now.
 	Before time.Time
+	// Glance bounds the search to the last hours, for a page that refreshes itself.
+	Glance bool
+}
+
+// Validate returns what is wrong with a query.
+func (q Query) Validate() error {
+	if q.Event == "" {
+		return nil
+	}
+	var known []string
+	for _, f := range messages.Families() {
+		known = append(known, f.String())
+	}
+	if !slices.Contains(known, q.Event) {
+		return fmt.Errorf("event must be one of %s", strings.Join(known, ", "))
+	}
+	return nil
 }
 
 // selects reports whether a decision is wanted.
 func (q Query) selects(d *Decision) bool {
-	routine := d.Family == messages.FamilySucceeded && len(d.Notified)+len(d.NotNotified) == 0
+	routine := d.Family == messages.FamilySucceeded && d.Outcome == NoRoute
 	if routine && q.Task == "" && q.Event == "" {
 		return false
 	}
@@ -54,16 +71,19 @@ func (q Query) selects(d *Decision) bool {
 // Decided is a decision, and what followed.
 type Decided struct {
 	*Decision
-	// After are the steps of the notices of the decision.
+	// After are the steps of the notices of the decision, once Follow has found them.
 	After []Entry
 }
 
-// The newest records in which Decisions looks: so many at first, and at most if any
-// decision is wanted. For a choice of them it looks at all.
+// The number of the newest records that are searched: at first, and at most at a
+// glance. One is written in a second in which there are steps.
 const (
-	firstLook = 8
-	lastLook  = 8192
+	firstLook  = 8
+	glanceLook = 8192
 )
+
+// noteDelay is how much older than its decision a record with a step of it can be.
+const noteDelay = 10 * time.Second
 
 // Decisions returns the newest decisions that a query selects, the newest first. A trail
 // that records nothing has none.
@@ -72,38 +92,59 @@ func (t *Trail) Decisions(ctx context.Context, q Query) ([]*Decided, error) {
 		return nil, nil
 	}
 	_ = t.notes.Flush(ctx) // if this fails, the latest are missing; the health of the journal shows it
-	anything := q == Query{Limit: q.Limit}
 	for records := firstLook; ; records *= 4 {
 		found := &decisions{query: q}
-		older, err := t.look(ctx, records, found.at)
+		_, older, err := t.look(ctx, records, found.at)
 		if err != nil {
 			return nil, err
 		}
-		if len(found.list) < q.Limit && older && (!anything || records < lastLook) {
+		if len(found.list) < q.Limit && older && !(q.Glance && records >= glanceLook) {
 			continue
-		}
-		// A step may have been noted just before its decision.
-		after := newSteps(found.list)
-		if _, err := t.look(ctx, records+firstLook, after.at); err != nil {
-			return nil, err
 		}
 		slices.Reverse(found.list)
 		return found.list, nil
 	}
 }
 
-// look shows the entries of the newest records.
-func (t *Trail) look(ctx context.Context, records int, at func(raw []byte)) (older bool, err error) {
+// Follow adds to decisions what followed. What is not waiting any more when it is called
+// has its step.
+func (t *Trail) Follow(ctx context.Context, list []*Decided) error {
+	if len(list) == 0 {
+		return nil
+	}
+	_ = t.notes.Flush(ctx) // as in Decisions
+	oldest := slices.MinFunc(list, func(a, b *Decided) int { return a.At.Compare(b.At) }).At
+	for records := firstLook; ; records *= 4 {
+		after := newSteps(list)
+		since, older, err := t.look(ctx, records, after.at)
+		if err != nil {
+			return err
+		}
+		if older && since.After(oldest.Add(-noteDelay)) {
+			continue
+		}
+		for d, steps := range after.found {
+			d.After = steps
+		}
+		return nil
+	}
+}
+
+// look shows the entries of the newest records, of which the first was written at since.
+func (t *Trail) look(ctx context.Context, records int, at func(raw []byte)) (since time.Time, older bool, err error) {
 	older, err = t.notes.Tail(ctx, records, func(r journal.Record) error {
+		if since.IsZero() {
+			since = r.At
+		}
 		for _, raw := range r.Entries {
 			at(raw)
 		}
 		return ctx.Err()
 	})
 	if err != nil {
-		return older, fmt.Errorf("read the trail: %w", err)
+		return since, older, fmt.Errorf("read the trail: %w", err)
 	}
-	return older, nil
+	return since, older, nil
 }
 
 // decisions collects the newest ones that a query selects, in the order of time.
@@ -129,19 +170,21 @@ func (d *decisions) at(raw []byte) {
 	}
 }
 
-// steps adds to decisions what followed. Several have the same notices if one was made
-// again after a crash.
+// steps collects what followed from decisions. Several have the same notices if one was
+// made again after a crash.
 type steps struct {
-	of   map[messages.NoticeID][]*Decided
-	keys map[messages.ExecutionKey]bool
+	of map[messages.ExecutionKey][]*Decided
+	// notices are those that the decisions list.
+	notices map[messages.NoticeID][]*Decided
+	found   map[*Decided][]Entry
 }
 
 func newSteps(list []*Decided) steps {
-	s := steps{map[messages.NoticeID][]*Decided{}, map[messages.ExecutionKey]bool{}}
+	s := steps{map[messages.ExecutionKey][]*Decided{}, map[messages.NoticeID][]*Decided{}, map[*Decided][]Entry{}}
 	for _, d := range list {
-		s.keys[d.Key] = true
+		s.of[d.Key] = append(s.of[d.Key], d)
 		for _, n := range d.Notified {
-			s.of[n.ID] = append(s.of[n.ID], d)
+			s.notices[n.ID] = append(s.notices[n.ID], d)
 		}
 	}
 	return s
@@ -150,7 +193,8 @@ func newSteps(list []*Decided) steps {
 // at decodes no step of another execution.
 func (s steps) at(raw []byte) {
 	key, _, ok := namesIn(raw)
-	if !ok || raw[1] == sortDecision || !s.keys[messages.ExecutionKey(key)] {
+	decisions := s.of[messages.ExecutionKey(key)]
+	if !ok || raw[1] == sortDecision || decisions == nil {
 		return
 	}
 	entry, err := decode(raw)
@@ -166,29 +210,41 @@ func (s steps) at(raw []byte) {
 	case *Drop:
 		notice = e.Notice
 	}
-	for _, d := range s.of[notice] {
-		d.After = append(d.After, entry)
+	listed := s.notices[notice]
+	for _, d := range listed {
+		s.found[d] = append(s.found[d], entry)
+	}
+	for _, d := range decisions {
+		if notice != "" && len(listed) == 0 && d.More > 0 {
+			s.found[d] = append(s.found[d], entry)
+		}
 	}
 }
 
-// Headline returns a decision in a line, given notices that are waiting and parked, of
-// which others than its own do not matter.
+// has reports whether a notice of the execution is of this decision, which may have more
+// notices than it lists.
+func (d *Decided) has(id messages.NoticeID, kind messages.AlertKind) bool {
+	return slices.ContainsFunc(d.Notified, func(n Notified) bool { return n.ID == id }) || d.More > 0 && kind == d.Alert
+}
+
+// Headline returns a decision in a line, given the notices of its execution that are
+// waiting and parked.
 func (d *Decided) Headline(waiting []outbox.OpenNotice, parked []outbox.Parked) Headline {
-	of := func(id messages.NoticeID) bool {
-		return slices.ContainsFunc(d.Notified, func(n Notified) bool { return n.ID == id })
-	}
 	story := Tell(Evidence{
 		ID:      cmp.Or(d.ExecutionID, string(d.Key)),
 		Entries: append([]Entry{d.Decision}, d.After...),
-		Waiting: slices.DeleteFunc(slices.Clone(waiting), func(n outbox.OpenNotice) bool { return !of(n.ID) }),
-		Parked:  slices.DeleteFunc(slices.Clone(parked), func(n outbox.Parked) bool { return !of(n.ID) }),
+		Waiting: slices.DeleteFunc(slices.Clone(waiting), func(n outbox.OpenNotice) bool { return !d.has(n.ID, n.Kind) }),
+		Parked:  slices.DeleteFunc(slices.Clone(parked), func(n outbox.Parked) bool { return !d.has(n.ID, n.Kind) }),
 	})
 	out := Headline{At: d.At, ExecutionID: story.ExecutionID, TaskName: d.TaskName, Event: d.Family.String(), State: story.State, Summary: story.Summary}
 	switch {
-	case d.Outcome == string(Following): // another decision follows at its end
-		out.State = Following
+	case d.Outcome == string(Following), d.Outcome == string(AlreadyAlerted): // another decision says the rest
+		out.State = State(d.Outcome)
 	case len(story.Notices) > 0:
 		out.Summary = fmt.Sprintf("%s: %s", d.Alert, story.Summary)
+	}
+	if unlisted := d.More + len(d.Notified) + len(d.NotNotified) - len(story.Notices) - len(story.NotNotified); d.More > 0 && unlisted > 0 {
+		out.Summary += fmt.Sprintf("; %d more are not listed", unlisted)
 	}
 	return out
 }

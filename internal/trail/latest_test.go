@@ -41,7 +41,7 @@ func TestTrail_listsTheNewestDecisions(t *testing.T) {
 
 func TestTrail_selectsDecisions(t *testing.T) {
 	steps, _ := open(t)
-	for i := range 2000 { // more than are looked at when any will do
+	for i := range 2000 {
 		d := decision(fmt.Sprintf("execution-%d", i))
 		d.At = noon.Add(time.Duration(i) * time.Second)
 		if i == 3 || i == 5 {
@@ -77,21 +77,24 @@ func TestTrail_selectsDecisions(t *testing.T) {
 
 func TestTrail_leavesOutRoutineSuccesses(t *testing.T) {
 	steps, _ := open(t)
-	for i, id := range []string{"routine", "left out", "told"} {
+	for i, id := range []string{"routine", "of no task", "left out", "told"} {
 		d := decision(id)
 		d.Family, d.At = messages.FamilySucceeded, noon.Add(time.Duration(i)*time.Second)
 		if id != "told" {
 			d.Notified = nil
 		}
+		if id == "of no task" {
+			d.Alert, d.NotNotified, d.Outcome = "", nil, "task_not_found"
+		}
 		if id == "routine" {
-			d.Alert, d.NotNotified = "", nil
+			d.Alert, d.NotNotified, d.Outcome = "", nil, trail.NoRoute
 		}
 		steps.Write(d)
 	}
 	for want, query := range map[string]trail.Query{
-		"[told left out]":          {Limit: 10},
-		"[told left out routine]":  {Limit: 10, Event: "succeeded"},
-		"[told left out routine ]": {Limit: 10, Task: "daily"},
+		"[told left out of no task]":          {Limit: 10},
+		"[told left out of no task routine]":  {Limit: 10, Event: "succeeded"},
+		"[told left out of no task routine ]": {Limit: 10, Task: "daily"},
 	} {
 		list, err := steps.Decisions(t.Context(), query)
 		var got []string
@@ -104,6 +107,80 @@ func TestTrail_leavesOutRoutineSuccesses(t *testing.T) {
 	}
 }
 
+func TestTrail_looksAtTheNewestStepsAtAGlance(t *testing.T) {
+	steps, notes := open(t)
+	steps.Write(decision("failed long ago"))
+	routine := decision("routine")
+	routine.Family, routine.Outcome = messages.FamilySucceeded, trail.NoRoute
+	for range 9000 { // more records than are searched at a glance
+		if err := notes.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		steps.Write(routine)
+	}
+	for want, query := range map[int]trail.Query{0: {Limit: 10, Glance: true}, 1: {Limit: 10}} {
+		if got, err := steps.Decisions(t.Context(), query); len(got) != want || err != nil {
+			t.Errorf("%+v: want %d decisions, got %d, %v", query, want, len(got), err)
+		}
+	}
+}
+
+// A decision lists at most so many of its notices; what became of the others still counts.
+func TestDecided_knowsTheNoticesThatItDoesNotList(t *testing.T) {
+	steps, _ := open(t)
+	d := decision("e")
+	d.NotNotified = nil
+	d.Notified = nil
+	for i := range 150 {
+		d.Notified = append(d.Notified, trail.Notified{ID: messages.NoticeID(fmt.Sprint("n", i)), Instance: "email/x"})
+	}
+	steps.Write(d)
+	for i := range 149 {
+		steps.Write(&trail.Attempt{Head: trail.Head{Key: "e", At: noon}, Notice: messages.NoticeID(fmt.Sprint("n", i)), Instance: "email/x", Number: 1})
+	}
+	headline := func(waiting []outbox.OpenNotice, parked []outbox.Parked) string {
+		t.Helper()
+		list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
+		if err != nil || len(list) != 1 {
+			t.Fatalf("want a decision, got %v, %v", list, err)
+		}
+		if err := steps.Follow(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		h := list[0].Headline(waiting, parked)
+		return fmt.Sprintf("%s: %s", h.State, h.Summary)
+	}
+	other := outbox.OpenNotice{ID: "o", Kind: "reload_task_aborted", Key: "e", Instance: "email/x"}
+	for want, got := range map[string]string{
+		"delivered: reload_task_failed: 149 messages, all delivered; 1 more are not listed": headline([]outbox.OpenNotice{other}, nil),
+		"parked: reload_task_failed: 150 messages: 149 delivered, 1 parked":                 headline(nil, []outbox.Parked{{ID: "n149", Kind: d.Alert, Key: "e", Instance: "email/x"}}),
+		"waiting: reload_task_failed: 150 messages: 149 delivered, 1 waiting":               headline([]outbox.OpenNotice{{ID: "n149", Kind: d.Alert, Key: "e", Instance: "email/x"}}, nil),
+	} {
+		if got != want {
+			t.Errorf("want %q, got %q", want, got)
+		}
+	}
+}
+
+func TestTrail_followsWhatEndedAfterTheDecisionsWereRead(t *testing.T) {
+	steps, _ := open(t)
+	d := decision("e")
+	steps.Write(d)
+	list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("want a decision, got %v, %v", list, err)
+	}
+	for _, n := range d.Notified {
+		steps.Write(&trail.Attempt{Head: trail.Head{Key: "e", At: noon}, Notice: n.ID, Instance: n.Instance, Number: 1})
+	}
+	if err := steps.Follow(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	if h := list[0].Headline(nil, nil); h.State != trail.Delivered {
+		t.Errorf("want delivered, got %+v", h)
+	}
+}
+
 func TestDecided_hasAHeadline(t *testing.T) {
 	steps, _ := open(t)
 	newest := func() *trail.Decided {
@@ -111,6 +188,9 @@ func TestDecided_hasAHeadline(t *testing.T) {
 		list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
 		if err != nil || len(list) != 1 {
 			t.Fatalf("want a decision, got %v, %v", list, err)
+		}
+		if err := steps.Follow(t.Context(), list); err != nil {
+			t.Fatal(err)
 		}
 		return list[0]
 	}
@@ -144,6 +224,11 @@ func TestDecided_hasAHeadline(t *testing.T) {
 	followed.Alert, followed.Notified, followed.Text, followed.Outcome = "", nil, "followed until it ends", "following"
 	steps.Write(followed)
 	want("its end is waited for", newest().Headline(nil, nil), trail.Following, "followed until it ends")
+
+	again := decision("e")
+	again.Alert, again.Notified, again.Text, again.Outcome = "", nil, "the execution was alerted before", "already_alerted"
+	steps.Write(again)
+	want("it was alerted before", newest().Headline(nil, nil), trail.AlreadyAlerted, "the execution was alerted before")
 
 	silent := decision("e")
 	silent.Alert, silent.Notified, silent.Text = "", nil, "event dropped, the task does not exist"

@@ -74,6 +74,8 @@ const (
 	Deciding State = "deciding"
 	// Silent: it was decided that nobody is notified.
 	Silent State = "not_notified"
+	// AlreadyAlerted, in a Headline: an earlier decision about the execution has led to the alert.
+	AlreadyAlerted State = "already_alerted"
 	// Refused: what arrived was not a valid event, or was given up after too many crashes.
 	Refused State = "refused"
 	Unknown State = "unknown"

@@ -70,8 +70,8 @@ type Decision struct {
 	// TaskType is valid only if TaskKnown.
 	TaskKnown bool
 	TaskType  qlik.TaskType
-	// Outcome is the label of the outcome, Text the same for people. That of a task which
-	// is followed is the state Following.
+	// Outcome is the label of the outcome, Text the same for people. Some are NoRoute, and
+	// the states Following and AlreadyAlerted.
 	Outcome, Text string
 	// Alert is the kind of the alert, "" without one.
 	Alert       messages.AlertKind
@@ -82,6 +82,9 @@ type Decision struct {
 	// More counts those that Notified and NotNotified leave out.
 	More int
 }
+
+// NoRoute is the outcome of an event that no destination carries.
+const NoRoute = "no_route"
 
 // Lookup is a look-up before a decision; repetitions with the same answer are one.
 type Lookup struct {
