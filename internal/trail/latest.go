@@ -98,11 +98,10 @@ func (t *Trail) Decisions(ctx context.Context, q Query) ([]*Decided, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found.list) < q.Limit && older && !(q.Glance && records >= glanceLook) {
-			continue
+		if len(found.list) >= q.Limit || !older || (q.Glance && records >= glanceLook) {
+			slices.Reverse(found.list)
+			return found.list, nil
 		}
-		slices.Reverse(found.list)
-		return found.list, nil
 	}
 }
 
