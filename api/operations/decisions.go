@@ -1,6 +1,7 @@
 package operations
 
 import (
+	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"butler/messages"
 )
 
+// maxSeen bounds trail.Query.Seen.
+const maxSeen = 10_000
+
 // QueryValues returns a choice of decisions as the query of a URL.
 func QueryValues(q trail.Query) url.Values {
 	out := url.Values{"limit": {strconv.Itoa(q.Limit)}}
@@ -24,6 +28,9 @@ func QueryValues(q trail.Query) url.Values {
 	}
 	if !q.Before.IsZero() {
 		out.Set("before", q.Before.UTC().Format(time.RFC3339Nano))
+	}
+	if q.Seen > 0 {
+		out.Set("seen", strconv.Itoa(q.Seen))
 	}
 	return out
 }
@@ -43,6 +50,13 @@ func queryOf(args *fasthttp.Args) (q trail.Query, wrong string) {
 			return q, "before must be a time such as 2026-11-22T18:30:00Z"
 		}
 		q.Before = at
+	}
+	if raw := string(args.Peek("seen")); raw != "" {
+		n, err := strconv.Atoi(raw)
+		if err != nil || n < 0 || n > maxSeen {
+			return q, fmt.Sprintf("seen must be a number from 0 to %d", maxSeen)
+		}
+		q.Seen = n
 	}
 	return q, ""
 }
@@ -71,9 +85,8 @@ func (s *operations) showDecisions(ctx *fasthttp.RequestCtx) {
 	if page.List, err = s.opts.Explainer.Latest(call, query); err != nil {
 		page.Trouble = append(page.Trouble, "They cannot be listed: "+err.Error())
 	}
-	if n := len(page.List); n == query.Limit {
-		query.Before = page.List[n-1].At
-		page.Older = "/decisions?" + QueryValues(query).Encode()
+	if older, more := query.Older(page.List); more {
+		page.Older = "/decisions?" + QueryValues(older).Encode()
 	}
 	s.render(ctx, "decisions.html", page)
 }

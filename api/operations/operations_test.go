@@ -213,8 +213,8 @@ func TestServer_passesOnWhatIsMeant(t *testing.T) {
 		{"of an instance", "GET", "/admin/parked?instance=webhook%2Freload_task_failed%2F1&limit=7", "", adminCall{What: "parked", Instance: "webhook/reload_task_failed/1", Limit: 7}},
 		{"executions", "GET", "/admin/executions?limit=5", "", adminCall{What: "executions", Limit: 5, Query: trail.Query{Limit: 5}}},
 		{
-			"some executions", "GET", "/admin/executions?" + QueryValues(trail.Query{Limit: 7, Task: "R&D", Event: "failed", Before: oneDay}).Encode(), "",
-			adminCall{What: "executions", Limit: 7, Query: trail.Query{Limit: 7, Task: "R&D", Event: "failed", Before: oneDay}},
+			"some executions", "GET", "/admin/executions?" + QueryValues(trail.Query{Limit: 7, Task: "R&D", Event: "failed", Before: oneDay, Seen: 3}).Encode(), "",
+			adminCall{What: "executions", Limit: 7, Query: trail.Query{Limit: 7, Task: "R&D", Event: "failed", Before: oneDay, Seen: 3}},
 		},
 		{"an explanation", "GET", "/admin/explain?execution=a", "", adminCall{What: "explain", Instance: "a"}},
 		{"quarantine", "GET", "/admin/quarantine?limit=10000", "", adminCall{What: "quarantine", Limit: 10000}},
@@ -254,6 +254,7 @@ func TestServer_refuses(t *testing.T) {
 		{"a limit beyond all numbers", "GET", "/admin/quarantine?limit=99999999999999999999", "", errBadRequest},
 		{"an event that no node reports", "GET", "/admin/executions?event=lost", "", errBadRequest},
 		{"a time that is none", "GET", "/admin/executions?before=yesterday", "", errBadRequest},
+		{"a number that is none", "GET", "/admin/executions?seen=-1", "", errBadRequest},
 		{"a profile of no time", "GET", "/admin/profile/cpu?seconds=0", "", errBadRequest},
 		{"a profile that takes longer than a request may", "GET", "/admin/profile/cpu?seconds=26", "", errBadRequest},
 		{"a profile of a time that is no number", "GET", "/admin/profile/cpu?seconds=10s", "", errBadRequest},

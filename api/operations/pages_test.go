@@ -188,7 +188,7 @@ func TestDecisionsPage_showsThoseThatAreAskedFor(t *testing.T) {
 	b := newBench(t)
 	_, page := b.browse("/decisions?task=R%26D&event=failed&limit=1")
 	b.wantShown(page, `value="R&amp;D"`, `<option value="failed" selected>`, "Daily &lt;sales&gt;", "partly delivered",
-		`href="/decisions?before=2031-05-06T14%3A23%3A45Z&amp;event=failed&amp;limit=1&amp;task=R%26D"`)
+		`href="/decisions?before=2031-05-06T14%3A23%3A45Z&amp;event=failed&amp;limit=1&amp;seen=1&amp;task=R%26D"`)
 	_, page = b.browse("/decisions")
 	if want := (trail.Query{Limit: defaultList}); b.admin.calls[len(b.admin.calls)-1].Query != want || strings.Contains(page, "Older") {
 		t.Errorf("want all that there are, and none older, got %v\n%s", b.admin.calls, page)

@@ -38,6 +38,9 @@ type Query struct {
 	Event string
 	// Before is the time before which they were decided; the zero time means now.
 	Before time.Time
+	// Seen is not 0 if those decided at Before itself are selected as well, without this
+	// many of the newest of them; see Older.
+	Seen int
 	// Glance bounds the search to the last hours, for a page that refreshes itself.
 	Glance bool
 }
@@ -57,6 +60,24 @@ func (q Query) Validate() error {
 	return nil
 }
 
+// Older returns the query for what follows a list, of which it found as many as it wanted.
+// Many are decided at the same time, so a time alone does not say where a list ended.
+func (q Query) Older(list []Headline) (Query, bool) {
+	if len(list) == 0 || len(list) < q.Limit {
+		return q, false
+	}
+	last := list[len(list)-1].At
+	if !last.Equal(q.Before) {
+		q.Before, q.Seen = last, 0
+	}
+	for _, h := range list {
+		if h.At.Equal(last) {
+			q.Seen++
+		}
+	}
+	return q, true
+}
+
 // selects reports whether a decision is wanted.
 func (q Query) selects(d *Decision) bool {
 	routine := d.Family == messages.FamilySucceeded && d.Outcome == NoRoute
@@ -64,7 +85,7 @@ func (q Query) selects(d *Decision) bool {
 		return false
 	}
 	return (q.Event == "" || q.Event == d.Family.String()) &&
-		(q.Before.IsZero() || d.At.Before(q.Before)) &&
+		(q.Before.IsZero() || d.At.Before(q.Before) || q.Seen > 0 && d.At.Equal(q.Before)) &&
 		(q.Task == "" || strings.EqualFold(q.Task, d.TaskID) || strings.Contains(strings.ToLower(d.TaskName), strings.ToLower(q.Task)))
 }
 
@@ -98,9 +119,8 @@ func (t *Trail) Decisions(ctx context.Context, q Query) ([]*Decided, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(found.list) >= q.Limit || !older || (q.Glance && records >= glanceLook) {
-			slices.Reverse(found.list)
-			return found.list, nil
+		if list := found.newest(); len(list) >= q.Limit || !older || (q.Glance && records >= glanceLook) {
+			return list, nil
 		}
 	}
 }
@@ -164,9 +184,21 @@ func (d *decisions) at(raw []byte) {
 	one := &Decided{Decision: decision}
 	at, _ := slices.BinarySearchFunc(d.list, one, func(a, b *Decided) int { return cmp.Or(a.At.Compare(b.At), -1) })
 	d.list = slices.Insert(d.list, at, one)
-	if len(d.list) > d.query.Limit {
+	if len(d.list) > d.query.Limit+d.query.Seen {
 		d.list = slices.Delete(d.list, 0, 1)
 	}
+}
+
+// newest returns what was found, the newest first, without what has been seen.
+func (d *decisions) newest() []*Decided {
+	list := slices.Clone(d.list)
+	slices.Reverse(list)
+	for range d.query.Seen {
+		if len(list) > 0 && list[0].At.Equal(d.query.Before) {
+			list = list[1:]
+		}
+	}
+	return list[:min(len(list), d.query.Limit)]
 }
 
 // steps collects what followed from decisions. Several have the same notices if one was

@@ -75,6 +75,36 @@ func TestTrail_selectsDecisions(t *testing.T) {
 	}
 }
 
+func TestQuery_pagesThroughDecisionsOfTheSameTime(t *testing.T) {
+	steps, _ := open(t)
+	var want []string
+	for i, second := range []int{0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3} {
+		d := decision(fmt.Sprint("execution-", i))
+		d.At = noon.Add(time.Duration(second) * time.Second)
+		steps.Write(d)
+		want = append(want, string(d.Key))
+	}
+	slices.Reverse(want)
+	for limit := 1; limit <= len(want)+1; limit++ {
+		var got []string
+		for query, more := (trail.Query{Limit: limit}), true; more; {
+			page, err := steps.Decisions(t.Context(), query)
+			if err != nil || len(page) > limit || len(got) > len(want) {
+				t.Fatalf("limit %d: want pages up to it, got %d after %v, %v", limit, len(page), got, err)
+			}
+			var list []trail.Headline
+			for _, d := range page {
+				got = append(got, string(d.Key))
+				list = append(list, trail.Headline{At: d.At})
+			}
+			query, more = query.Older(list)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("limit %d: want every decision once, %v, got %v", limit, want, got)
+		}
+	}
+}
+
 func TestTrail_leavesOutRoutineSuccesses(t *testing.T) {
 	steps, _ := open(t)
 	for i, id := range []string{"routine", "of no task", "left out", "told"} {
