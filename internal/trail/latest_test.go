@@ -170,14 +170,7 @@ func TestDecided_knowsTheNoticesThatItDoesNotList(t *testing.T) {
 	}
 	headline := func(waiting []outbox.OpenNotice, parked []outbox.Parked) string {
 		t.Helper()
-		list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
-		if err != nil || len(list) != 1 {
-			t.Fatalf("want a decision, got %v, %v", list, err)
-		}
-		if err := steps.Follow(t.Context(), list); err != nil {
-			t.Fatal(err)
-		}
-		h := list[0].Headline(waiting, parked)
+		h := newest(t, steps).Headline(waiting, parked)
 		return fmt.Sprintf("%s: %s", h.State, h.Summary)
 	}
 	other := outbox.OpenNotice{ID: "o", Kind: "reload_task_aborted", Key: "e", Instance: "email/x"}
@@ -211,19 +204,21 @@ func TestTrail_followsWhatEndedAfterTheDecisionsWereRead(t *testing.T) {
 	}
 }
 
+// newest returns the newest decision, with what followed.
+func newest(t *testing.T, steps *trail.Trail) *trail.Decided {
+	t.Helper()
+	list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
+	if err != nil || len(list) != 1 {
+		t.Fatalf("want a decision, got %v, %v", list, err)
+	}
+	if err := steps.Follow(t.Context(), list); err != nil {
+		t.Fatal(err)
+	}
+	return list[0]
+}
+
 func TestDecided_hasAHeadline(t *testing.T) {
 	steps, _ := open(t)
-	newest := func() *trail.Decided {
-		t.Helper()
-		list, err := steps.Decisions(t.Context(), trail.Query{Limit: 1})
-		if err != nil || len(list) != 1 {
-			t.Fatalf("want a decision, got %v, %v", list, err)
-		}
-		if err := steps.Follow(t.Context(), list); err != nil {
-			t.Fatal(err)
-		}
-		return list[0]
-	}
 	headline := trail.Headline{ExecutionID: "e", TaskName: "Daily sales", Event: "failed", At: noon.Add(2 * time.Millisecond)}
 	want := func(when string, got trail.Headline, state trail.State, summary string) {
 		t.Helper()
@@ -238,32 +233,32 @@ func TestDecided_hasAHeadline(t *testing.T) {
 	steps.Write(&trail.Attempt{Head: head, Notice: "n1", Instance: "email/x", Number: 1}) // before the decision is noted
 	steps.Write(d)
 	waiting := []outbox.OpenNotice{{ID: "other"}, {ID: "n2", Instance: "email/x"}}
-	want("one waits", newest().Headline(waiting, nil), trail.Waiting, "reload_task_failed: 2 messages: 1 delivered, 1 waiting; 1 destination not notified")
+	want("one waits", newest(t, steps).Headline(waiting, nil), trail.Waiting, "reload_task_failed: 2 messages: 1 delivered, 1 waiting; 1 destination not notified")
 
 	steps.Write(&trail.Attempt{Head: trail.Head{Key: "other"}, Notice: "n2", Instance: "email/x", Number: 1})
 	steps.Write(&trail.End{Head: head, Notice: "n2", Instance: "email/x", Outcome: messages.NoticeSuppressed})
-	want("one was held back", newest().Headline(nil, nil), trail.PartlyDelivered,
+	want("one was held back", newest(t, steps).Headline(nil, nil), trail.PartlyDelivered,
 		"reload_task_failed: 2 messages: 1 delivered, 1 suppressed; 1 destination not notified")
-	want("one is parked", newest().Headline(nil, []outbox.Parked{{ID: "other"}, {ID: "n2", Instance: "email/x"}}), trail.Parked,
+	want("one is parked", newest(t, steps).Headline(nil, []outbox.Parked{{ID: "other"}, {ID: "n2", Instance: "email/x"}}), trail.Parked,
 		"reload_task_failed: 2 messages: 1 delivered, 1 parked; 1 destination not notified")
 
 	steps.Write(&trail.Drop{Head: head, Notice: "n2", Instance: "email/x", Why: trail.ByOperator})
-	want("one was dropped", newest().Headline(nil, nil), trail.Dropped, "reload_task_failed: 2 messages: 1 delivered, 1 dropped; 1 destination not notified")
+	want("one was dropped", newest(t, steps).Headline(nil, nil), trail.Dropped, "reload_task_failed: 2 messages: 1 delivered, 1 dropped; 1 destination not notified")
 
 	followed := decision("e")
 	followed.Alert, followed.Notified, followed.Text, followed.Outcome = "", nil, "followed until it ends", "following"
 	steps.Write(followed)
-	want("its end is waited for", newest().Headline(nil, nil), trail.Following, "followed until it ends")
+	want("its end is waited for", newest(t, steps).Headline(nil, nil), trail.Following, "followed until it ends")
 
 	again := decision("e")
 	again.Alert, again.Notified, again.Text, again.Outcome = "", nil, "the execution was alerted before", "already_alerted"
 	steps.Write(again)
-	want("it was alerted before", newest().Headline(nil, nil), trail.AlreadyAlerted, "the execution was alerted before")
+	want("it was alerted before", newest(t, steps).Headline(nil, nil), trail.AlreadyAlerted, "the execution was alerted before")
 
 	silent := decision("e")
 	silent.Alert, silent.Notified, silent.Text = "", nil, "event dropped, the task does not exist"
 	steps.Write(silent)
-	want("nobody is notified", newest().Headline(nil, nil), trail.Silent, "event dropped, the task does not exist")
+	want("nobody is notified", newest(t, steps).Headline(nil, nil), trail.Silent, "event dropped, the task does not exist")
 }
 
 func TestTrail_ofOneRecordListsItsNewestDecisions(t *testing.T) {
