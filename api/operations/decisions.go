@@ -1,7 +1,6 @@
 package operations
 
 import (
-	"fmt"
 	"net/url"
 	"strconv"
 	"time"
@@ -14,9 +13,6 @@ import (
 	"butler/internal/udp"
 	"butler/messages"
 )
-
-// maxSeen bounds trail.Query.Seen.
-const maxSeen = 10_000
 
 // QueryValues returns a choice of decisions as the query of a URL.
 func QueryValues(q trail.Query) url.Values {
@@ -51,14 +47,8 @@ func queryOf(args *fasthttp.Args) (q trail.Query, wrong string) {
 		}
 		q.Before = at
 	}
-	if raw := string(args.Peek("seen")); raw != "" {
-		n, err := strconv.Atoi(raw)
-		if err != nil || n < 0 || n > maxSeen {
-			return q, fmt.Sprintf("seen must be a number from 0 to %d", maxSeen)
-		}
-		q.Seen = n
-	}
-	return q, ""
+	q.Seen, wrong = numberIn(args, "seen", 0, 0, MaxList)
+	return q, wrong
 }
 
 // decisionsPage lists decisions.

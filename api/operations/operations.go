@@ -227,15 +227,21 @@ func limitOf(ctx *fasthttp.RequestCtx) (limit int, ok bool) {
 
 // limitIn reads how long a list may be, and what is wrong with that.
 func limitIn(args *fasthttp.Args) (limit int, wrong string) {
-	raw := string(args.Peek("limit"))
+	return numberIn(args, "limit", defaultList, 1, MaxList)
+}
+
+// numberIn reads an argument that is a number from least to most, usual without it. What
+// is wrong with it is "" for nothing.
+func numberIn(args *fasthttp.Args, name string, usual, least, most int) (n int, wrong string) {
+	raw := string(args.Peek(name))
 	if raw == "" {
-		return defaultList, ""
+		return usual, ""
 	}
-	limit, err := strconv.Atoi(raw)
-	if err != nil || limit < 1 || limit > MaxList {
-		return 0, fmt.Sprintf("limit must be a number from 1 to %d", MaxList)
+	n, err := strconv.Atoi(raw)
+	if err != nil || n < least || n > most {
+		return 0, fmt.Sprintf("%s must be a number from %d to %d", name, least, most)
 	}
-	return limit, ""
+	return n, ""
 }
 
 // local admits a call only from this machine, and only from a program: a web page

@@ -2,9 +2,7 @@ package operations
 
 import (
 	"bytes"
-	"fmt"
 	"runtime/pprof"
-	"strconv"
 	"time"
 
 	"github.com/valyala/fasthttp"
@@ -72,14 +70,10 @@ func respondFile(ctx *fasthttp.RequestCtx, name, contentType string, body []byte
 
 // profileTime reads how long a CPU profile takes.
 func profileTime(ctx *fasthttp.RequestCtx) (time.Duration, bool) {
-	raw, seconds := string(ctx.QueryArgs().Peek("seconds")), defaultProfile
-	if raw != "" {
-		n, err := strconv.Atoi(raw)
-		if err != nil || n < 1 || n > longestProfile {
-			fail(ctx, errBadRequest, fmt.Sprintf("seconds must be a number from 1 to %d", longestProfile))
-			return 0, false
-		}
-		seconds = n
+	seconds, wrong := numberIn(ctx.QueryArgs(), "seconds", defaultProfile, 1, longestProfile)
+	if wrong != "" {
+		fail(ctx, errBadRequest, wrong)
+		return 0, false
 	}
 	return time.Duration(seconds) * time.Second, true
 }

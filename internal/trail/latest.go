@@ -275,7 +275,7 @@ func (d *Decided) Headline(waiting []outbox.OpenNotice, parked []outbox.Parked) 
 		out.Summary = fmt.Sprintf("%s: %s", d.Alert, story.Summary)
 	}
 	if unlisted := d.More + len(d.Notified) + len(d.NotNotified) - len(story.Notices) - len(story.NotNotified); d.More > 0 && unlisted > 0 {
-		out.Summary += fmt.Sprintf("; %d more are not listed", unlisted)
+		out.Summary += fmt.Sprintf("; %d more not listed", unlisted)
 	}
 	return out
 }

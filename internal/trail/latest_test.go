@@ -76,13 +76,16 @@ func TestTrail_selectsDecisions(t *testing.T) {
 }
 
 func TestQuery_pagesThroughDecisionsOfTheSameTime(t *testing.T) {
-	steps, _ := open(t)
+	steps, notes := open(t)
 	var want []string
 	for i, second := range []int{0, 1, 1, 1, 1, 1, 1, 1, 2, 2, 3} {
 		d := decision(fmt.Sprint("execution-", i))
 		d.At = noon.Add(time.Duration(second) * time.Second)
 		steps.Write(d)
 		want = append(want, string(d.Key))
+		if err := notes.Flush(t.Context()); err != nil { // each is in a record of its own
+			t.Fatal(err)
+		}
 	}
 	slices.Reverse(want)
 	for limit := 1; limit <= len(want)+1; limit++ {
@@ -175,9 +178,9 @@ func TestDecided_knowsTheNoticesThatItDoesNotList(t *testing.T) {
 	}
 	other := outbox.OpenNotice{ID: "o", Kind: "reload_task_aborted", Key: "e", Instance: "email/x"}
 	for want, got := range map[string]string{
-		"delivered: reload_task_failed: 149 messages, all delivered; 1 more are not listed": headline([]outbox.OpenNotice{other}, nil),
-		"parked: reload_task_failed: 150 messages: 149 delivered, 1 parked":                 headline(nil, []outbox.Parked{{ID: "n149", Kind: d.Alert, Key: "e", Instance: "email/x"}}),
-		"waiting: reload_task_failed: 150 messages: 149 delivered, 1 waiting":               headline([]outbox.OpenNotice{{ID: "n149", Kind: d.Alert, Key: "e", Instance: "email/x"}}, nil),
+		"delivered: reload_task_failed: 149 messages, all delivered; 1 more not listed": headline([]outbox.OpenNotice{other}, nil),
+		"parked: reload_task_failed: 150 messages: 149 delivered, 1 parked":             headline(nil, []outbox.Parked{{ID: "n149", Kind: d.Alert, Key: "e", Instance: "email/x"}}),
+		"waiting: reload_task_failed: 150 messages: 149 delivered, 1 waiting":           headline([]outbox.OpenNotice{{ID: "n149", Kind: d.Alert, Key: "e", Instance: "email/x"}}, nil),
 	} {
 		if got != want {
 			t.Errorf("want %q, got %q", want, got)

@@ -229,7 +229,7 @@ func (t *teller) decision(d *Decision) {
 	}
 	said := strings.Join(append([]string{d.summary()}, d.Degraded...), "; ")
 	if d.More > 0 {
-		said += fmt.Sprintf("; %d more are not listed", d.More)
+		said += fmt.Sprintf("; %d more not listed", d.More)
 	}
 	t.step(Step{At: d.At, What: "decided", Text: said})
 	for _, told := range d.Notified {
